@@ -1,0 +1,79 @@
+"""The command line: parse, call, print. A command's module is imported only when the command runs."""
+
+import importlib
+import logging
+import sys
+
+import click
+
+from hnhub import __version__
+from hnhub.errors import HnhubError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    # name: (module, what it does, for --help)
+    "corpora": ("hnhub.cli.corpora", "List the catalog of corpora."),
+    "plan": ("hnhub.cli.build", "Show what a build would do and cost."),
+    "build": ("hnhub.cli.build", "Build a dataset from a corpus."),
+    "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
+    "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
+    "card": ("hnhub.cli.dataset", "Render the dataset card from measured facts."),
+    "push": ("hnhub.cli.hub", "Publish a dataset: one commit, verified, tagged."),
+    "pull": ("hnhub.cli.hub", "Fetch a published dataset as a folder."),
+    "diff": ("hnhub.cli.hub", "Show what differs between two datasets."),
+    "release": ("hnhub.cli.release", "Build and publish many datasets from a plan file."),
+    "train": ("hnhub.cli.learn", "Train a retriever on a dataset."),
+    "evaluate": ("hnhub.cli.learn", "Evaluate a retriever on a corpus."),
+    "compare": ("hnhub.cli.learn", "Compare variants, with verdicts."),
+    "journal": ("hnhub.cli.journal", "Look after the store of requests and answers."),
+    "doctor": ("hnhub.cli.doctor", "Say what is installed and what answers."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hnhub")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
+    """Build, check, publish and prove hard-negative training data for dense retrieval."""
+    ctx.obj = {"debug": debug}
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname).1s %(name)s: %(message)s"
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its documented code (docs/cli.md)."""
+    debug = "--debug" in sys.argv
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except HnhubError as error:
+        if debug:
+            raise
+        click.echo(f"hnhub: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("hnhub: interrupted; what was made is kept, the same command goes on from it", err=True)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Learning: train on a published dataset, evaluate, compare."""

@@ -1,0 +1,1 @@
+"""Asking language models: endpoints, the journal, prompts, the embedded default."""

@@ -1,0 +1,1 @@
+"""Publishing: the local builder, the card, Croissant, and the Hub."""

@@ -1,0 +1,1 @@
+"""Queries: written from passages by a model, or taken from the corpus; filtered, with reasons kept."""

@@ -1,0 +1,109 @@
+"""The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = [
+    "METHODS",
+    "PAPER_METHODS",
+    "Document",
+    "Drop",
+    "Provenance",
+    "Recipe",
+    "Verdict",
+    "contents",
+]
+
+METHODS = ("llm", "llm-pos", "bm25", "dense", "ce", "hybrid")
+"""Every way to get negatives, in the order in which they are published."""
+
+PAPER_METHODS = ("llm", "bm25", "ce")
+"""The three of arXiv 2504.21015; the command line's `all`."""
+
+Verdict = Literal["keep", "drop", "promote"]
+"""Of a candidate: usable as a negative, not usable, or so relevant that it may serve as a second positive."""
+
+
+def contents(title: str, text: str) -> str:
+    """What is indexed, encoded and published of a document: title and text, joined by one space (as BEIR does)."""
+    return f"{title} {text}".strip()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A passage of a corpus."""
+
+    document_id: str
+    title: str
+    text: str
+
+    @property
+    def contents(self) -> str:
+        """Title and text as one string."""
+        return contents(self.title, self.text)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a query, a text or a score comes from. What does not apply is None."""
+
+    method: str
+    model: str | None = None
+    revision: str | None = None
+    """The model's revision, or the digest that the server gives."""
+    server: str | None = None
+    """Kind and version of the server, e.g. `llama.cpp b6666`."""
+    prompt_sha256: str | None = None
+    sampling: str | None = None
+    """Parameters as canonical JSON."""
+    seed: int | None = None
+    corpus_revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A line of the ledger: what was dropped, where and why. `reason` is a short fixed word, `detail` is free."""
+
+    stage: str
+    reason: str
+    method: str | None = None
+    query_id: str | None = None
+    document_id: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every decision of a build. Two builds with equal recipes, inputs and answers give equal bytes."""
+
+    corpus: str
+    methods: tuple[str, ...] = PAPER_METHODS
+    queries: int = 1000
+    """At most this many queries a split."""
+    queries_from: Literal["llm", "qrels"] = "llm"
+    round_trip: int | None = 10
+    """Keep a written query only if BM25 brings its passage back among this many; None turns the check off."""
+    negatives: int = 5
+    depth: int = 100
+    seed: int = 0
+    model: str | None = None
+    """The LLM, as the endpoint names it; None is the endpoint's only or first one."""
+    temperature: float = 0.6
+    top_p: float = 0.95
+    prompts: tuple[tuple[str, str], ...] = ()
+    """Prompt files of the user's own, as (task, path)."""
+    bi_encoder: str | None = None
+    cross_encoder: str = "cross-encoder/ms-marco-MiniLM-L6-v2"
+    """A sentence-transformers CrossEncoder, or `local`: query likelihood under the embedded LLM."""
+    max_percent: float | None = 0.95
+    """Drop a candidate scored over this share of the positive's score (NV-Retriever's TopK-PercPos)."""
+    max_margin: float | None = None
+    """Or: drop a candidate scored over the positive's score minus this."""
+    sampling: Literal["top", "random", "weighted"] = "top"
+    rank_min: int = 1
+    rank_max: int | None = None
+    on_shortfall: Literal["drop", "keep", "fail"] = "drop"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for fingerprints and the manifest."""
+        return asdict(self)

@@ -1,0 +1,188 @@
+"""Stages that can be killed: temporary names, fsync, rename, and a record of what a finished stage was made from.
+
+A stage is a folder. It is made in `<parent>/.work/<name>-<fingerprint>/`: final files in `out/`, whatever lets an
+interrupted run go on beside it. When `make` returns, the files are hashed, a record (`stage.json`) is written among
+them, everything is fsynced and `out/` is renamed into place. So a folder with a record is finished, and a folder
+without one was put there by the user: it is taken as it is, and recorded as theirs.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnhub import __version__
+from hnhub.errors import InputError, UsageError
+
+__all__ = [
+    "StageRecord",
+    "canonical_json",
+    "file_sha256",
+    "fingerprint",
+    "finished",
+    "lock",
+    "read_record",
+    "run_stage",
+    "write_atomically",
+]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a finished stage holds: its fingerprint, its files, and the facts that `make` returned."""
+
+    fingerprint: str
+    files: Mapping[str, Mapping[str, Any]]
+    """Relative path -> {"sha256", "size", and "rows" for Parquet}."""
+    facts: Mapping[str, Any]
+
+    @property
+    def content(self) -> str:
+        """One hash over the files' hashes: what a following stage takes as its input."""
+        return fingerprint({path: file["sha256"] for path, file in self.files.items()})
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys, no spaces and no escapes, so that equal values are equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(parts: Mapping[str, object]) -> str:
+    """SHA-256 (hex) over the canonical JSON of `parts`."""
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a file under a temporary name, fsync, rename: a reader sees the old bytes or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _fsync(path.parent)
+
+
+def run_stage(
+    folder: Path,
+    parts: Mapping[str, object],
+    make: Callable[[Path, Path], Mapping[str, Any]],
+    *,
+    record_name: str = "stage.json",
+) -> StageRecord:
+    """Return the finished stage in `folder`, making it first unless it was made from the same `parts`.
+
+    `make(out, work)` writes the final files into `out` (empty at each start) and may keep partial results in `work`,
+    which an interrupted run with the same parts finds again; it returns facts that go into the record, plain data
+    that depends on nothing but the parts. Errors of `make` pass through and leave the old stage and `work` as they are.
+    """
+    if record := finished(folder, parts, record_name=record_name):
+        return record
+    key = fingerprint(parts)
+    work = folder.parent / ".work" / f"{folder.name}-{key[:16]}"
+    out = work / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    facts = make(out, work)
+    record = StageRecord(key, _describe(out, record_name), facts)
+    text = {"hnhub": __version__, "fingerprint": key, "files": record.files, **facts}
+    write_atomically(out / record_name, json.dumps(text, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    for path in sorted(out.rglob("*")):
+        _fsync(path)
+    _fsync(out)
+    if folder.exists():
+        old = work / "old"
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    out.rename(folder)
+    _fsync(folder.parent)
+    shutil.rmtree(work)
+    return record
+
+
+def finished(folder: Path, parts: Mapping[str, object], *, record_name: str = "stage.json") -> StageRecord | None:
+    """The record of the stage in `folder` if it was made from `parts` (or put there by the user), else None.
+
+    Raises InputError if a finished stage's file was changed or lost since.
+    """
+    if not folder.is_dir():
+        return None
+    if not (folder / record_name).exists():
+        return StageRecord("user", _describe(folder, record_name), {})
+    record = read_record(folder / record_name)
+    if record.fingerprint != fingerprint(parts):
+        return None
+    for name, file in record.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != file["size"] or file_sha256(path) != file["sha256"]:
+            raise InputError(
+                f"{path}: is not the file that the stage wrote",
+                do=f"delete {folder} to make it again, or only {folder / record_name} to use the files as your own",
+            )
+    return record
+
+
+def read_record(path: Path) -> StageRecord:
+    """Read a stage's record, or a dataset's manifest. Raises InputError if it can't be read."""
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: value for key, value in text.items() if key not in ("hnhub", "fingerprint", "files")}
+        return StageRecord(text["fingerprint"], text["files"], facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: can't be read as a record ({error})", do=f"delete {path.parent}") from error
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder for one build. Raises UsageError at once if another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise UsageError(
+                f"{folder}: another build (process {owner}) is at work here", do="wait for it, or give another --out"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
+    files = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != record_name):
+        entry: dict[str, Any] = {"sha256": file_sha256(path), "size": path.stat().st_size}
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            entry["rows"] = pyarrow.parquet.read_metadata(path).num_rows
+        files[path.relative_to(folder).as_posix()] = entry
+    return files
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
