@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import datasets
+    import pyarrow as pa
+    from polars._typing import PolarsDataType
 
 __all__ = [
     "CANDIDATES",
@@ -18,9 +22,15 @@ __all__ = [
     "QRELS",
     "QUERIES",
     "SCORED",
+    "arrow_schema",
     "features",
     "triplet",
 ]
+
+
+def _schema(columns: "Mapping[str, PolarsDataType]") -> pl.Schema:
+    return pl.Schema(dict(columns))
+
 
 PROVENANCE = pl.Struct(
     {
@@ -37,12 +47,12 @@ PROVENANCE = pl.Struct(
 """`hnhub.records.Provenance` as a column."""
 
 # --- corpus/: documents.parquet, queries.parquet, qrels.parquet
-DOCUMENTS = pl.Schema({"document_id": pl.String, "title": pl.String, "text": pl.String})
-QUERIES = pl.Schema({"split": pl.String, "query_id": pl.String, "text": pl.String})
-QRELS = pl.Schema({"split": pl.String, "query_id": pl.String, "document_id": pl.String, "score": pl.Int32})
+DOCUMENTS = _schema({"document_id": pl.String, "title": pl.String, "text": pl.String})
+QUERIES = _schema({"split": pl.String, "query_id": pl.String, "text": pl.String})
+QRELS = _schema({"split": pl.String, "query_id": pl.String, "document_id": pl.String, "score": pl.Int32})
 
 # --- queries/: queries.parquet, in published order
-FROZEN_QUERIES = pl.Schema(
+FROZEN_QUERIES = _schema(
     {
         "split": pl.String,
         "query_id": pl.String,
@@ -56,7 +66,7 @@ FROZEN_QUERIES = pl.Schema(
 # --- candidates/<source>/: candidates.parquet, by query in the order of queries.parquet, then by rank.
 # A generated text has no document_id; a document's text is joined only when rows are assembled.
 # label 1 is the query's positive, scored by the same scorer (rank null where it was not retrieved).
-CANDIDATES = pl.Schema(
+CANDIDATES = _schema(
     {
         "query_id": pl.String,
         "document_id": pl.String,
@@ -69,12 +79,12 @@ CANDIDATES = pl.Schema(
 )
 
 # --- negatives/<method>/: negatives.parquet. position is 1..n for the chosen ones, else null.
-NEGATIVES = pl.Schema(
+NEGATIVES = _schema(
     {**CANDIDATES, "verdict": pl.String, "reason": pl.String, "position": pl.Int32},
 )
 
 # --- ledger.parquet beside every stage's output, and ledger/ in the dataset
-LEDGER = pl.Schema(
+LEDGER = _schema(
     {
         "stage": pl.String,
         "method": pl.String,
@@ -86,7 +96,7 @@ LEDGER = pl.Schema(
 )
 
 # --- dataset/data/<config>/
-PUBLISHED_QUERIES = pl.Schema(
+PUBLISHED_QUERIES = _schema(
     {
         "query_id": pl.String,
         "query": pl.String,
@@ -94,7 +104,7 @@ PUBLISHED_QUERIES = pl.Schema(
         "provenance": PROVENANCE,
     }
 )
-SCORED = pl.Schema(
+SCORED = _schema(
     {
         "query_id": pl.String,
         "query": pl.String,
@@ -117,9 +127,22 @@ def triplet(negatives: int) -> pl.Schema:
     return pl.Schema(dict.fromkeys(names, pl.String))
 
 
+def arrow_schema(schema: pl.Schema) -> "pa.Schema":
+    """The same columns as Arrow's, with plain (not large, not view) strings and lists: what every Parquet file holds."""
+    import pyarrow as pa
+
+    def plain(type_: "PolarsDataType") -> pa.DataType:
+        if isinstance(type_, pl.Struct):
+            return pa.struct([pa.field(field.name, plain(field.dtype)) for field in type_.fields])
+        if isinstance(type_, pl.List):
+            return pa.list_(plain(type_.inner))
+        return pa.type_for_alias(str(type_).lower())
+
+    return pa.schema([pa.field(name, plain(type_)) for name, type_ in schema.items()])
+
+
 def features(schema: pl.Schema) -> "datasets.Features":
     """The same columns as `datasets.Features`."""
     import datasets
 
-    arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    return datasets.Features.from_arrow_schema(arrow)
+    return datasets.Features.from_arrow_schema(arrow_schema(schema))

@@ -56,7 +56,9 @@ def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
     """Build, check, publish and prove hard-negative training data for dense retrieval."""
     ctx.obj = {"debug": debug}
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname).1s %(name)s: %(message)s"
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname).1s %(name)s: %(message)s",
     )
 
 

