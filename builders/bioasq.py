@@ -1,0 +1,6 @@
+"""PubMed abstracts. Gated: only ids are published."""
+
+from hnhub.records import Recipe
+
+VERSION = "1.0.0"
+RECIPE = Recipe(corpus="bioasq", queries=10_000)

@@ -1,0 +1,6 @@
+"""Newswire. Gated: only ids are published."""
+
+from hnhub.records import Recipe
+
+VERSION = "1.0.0"
+RECIPE = Recipe(corpus="robust04", queries=5000)

@@ -1,0 +1,44 @@
+"""What every room's tests share: where real BEIR data may lie, and the command line as a subprocess."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BEIR = REPOSITORY.parent / "shared" / "data" / "beir"
+
+
+@pytest.fixture(scope="session")
+def beir() -> Path | None:
+    """A folder of real BEIR folders (scifact, nfcorpus, cranfield) where there is one, else None."""
+    given = os.environ.get("HNHUB_CORPORA")
+    folder = Path(given) if given else BEIR
+    return folder if (folder / "scifact" / "corpus.jsonl").is_file() else None
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One HNHUB_HOME for the whole run, so that journals and indexes are shared as they are in use."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def hnhub(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `hnhub ARG ...` as a user would, and return what it printed and its exit code."""
+
+    def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hnhub", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "HNHUB_HOME": str(home), "HF_HUB_OFFLINE": "1", **environment},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    return run
