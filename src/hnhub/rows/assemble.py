@@ -1,0 +1,270 @@
+"""From frozen queries and chosen negatives to the published rows. What each column is made of: docs/columns.md."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hnhub.errors import InputError
+from hnhub.records import METHODS, Drop, Recipe
+from hnhub.rows.parquet import ShardWriter, write_parquet
+from hnhub.rows.texts import Texts, wanted_ids
+from hnhub.schema import (
+    FROZEN_QUERIES,
+    LEDGER,
+    NEGATIVES,
+    PROVENANCE,
+    PUBLISHED_QUERIES,
+    QUERIES,
+    SCORED,
+    triplet,
+)
+from hnhub.text import normalise
+
+__all__ = ["HELD_OUT", "join_scored", "make_rows", "to_triplets"]
+
+HELD_OUT = pl.Schema({"split": pl.String, "sha256": pl.String})
+"""ledger/held-out.parquet: hashes of the normalised queries of every split but `train`, so that anyone can look for leaks."""
+
+_BATCH = 4096
+
+
+def make_rows(
+    out: Path,
+    *,
+    corpus: Path,
+    queries: Path,
+    negatives: Mapping[str, Path],
+    recipe: Recipe,
+    ledgers: Mapping[str, Path] | None = None,
+    publish_text: bool = True,
+) -> dict[str, Any]:
+    """Write data/ and ledger/ of a dataset from finished stage folders; returns the facts for its manifest.
+
+    `negatives` maps a method to its stage, `ledgers` the name of any further stage to its ledger.parquet. Without
+    `publish_text` nothing that the corpus wrote is published: no positives, no documents' texts, no queries of its own,
+    and so no training-ready configs (`hnhub.load_run` joins them from the user's copy).
+
+    Raises InputError for a stage's file with other columns, in another order than the queries, or that names a query or
+    document that isn't there. Memory does not grow with documents or candidates; the frozen queries are held.
+    """
+    frozen = _read_queries(queries / "queries.parquet")
+    paths = {
+        method: _checked(negatives[method] / "negatives.parquet", NEGATIVES)
+        for method in METHODS
+        if method in negatives
+    }
+    scratch = out / ".texts"
+    try:
+        ids = [frozen.lazy().select(pl.col("positive_ids").list.first().alias("document_id"))]
+        wanted = wanted_ids([*ids, *(pl.scan_parquet(path) for path in paths.values())])
+        texts = Texts(corpus / "documents.parquet", wanted, scratch) if publish_text else None
+        hide_query = not publish_text and recipe.queries_from == "qrels"
+        counts = {"queries": _write_queries(out, frozen, hide=hide_query)}
+        drops = []
+        for method, path in paths.items():
+            log = _method_ledger(negatives[method])
+            written, lost = _write_method(
+                out, method, path, frozen=frozen, texts=texts, recipe=recipe, hide_query=hide_query
+            )
+            counts |= written
+            drops += [drop for drop in lost if drop.query_id not in log]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    stages = {"queries": queries / "ledger.parquet", **(ledgers or {})}
+    stages |= {f"negatives-{method}": negatives[method] / "ledger.parquet" for method in paths}
+    _write_ledgers(out, stages, drops)
+    held_out = _write_held_out(out, corpus / "queries.parquet")
+    public = recipe.as_dict() | {"prompts": [[task, Path(path).name] for task, path in recipe.prompts]}
+    return {
+        "corpus": recipe.corpus,
+        "recipe": public,
+        "counts": counts,
+        "held_out": held_out,
+        "publishes_text": publish_text,
+    }
+
+
+def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: Texts | None) -> pl.DataFrame:
+    """Candidates of whole queries (NEGATIVES) to rows of `<method>-scored` (SCORED): a query's positive first, then by rank.
+
+    `queries` holds the frozen queries of the frame, in order. A positive that the method did not score is added without
+    rank and score. Texts are joined where there is a document id; without `texts` they stay null.
+    """
+    order = queries.select("query_id", "query", "positive_ids", "provenance").with_row_index("order")
+    known = {"method": pl.lit(method), "corpus_revision": pl.col("provenance").struct.field("corpus_revision")}
+    provenance = [known.get(field.name, pl.lit(None)).cast(field.dtype).alias(field.name) for field in PROVENANCE.fields]
+    scored = frame.filter(pl.col("label") == 1)["query_id"].unique()
+    missing = order.filter(~pl.col("query_id").is_in(scored.implode()))
+    added = missing.select(
+        "query_id",
+        pl.col("positive_ids").list.first().alias("document_id"),
+        pl.lit(1, pl.Int8).alias("label"),
+        pl.lit("keep").alias("verdict"),
+        pl.struct(provenance).alias("provenance"),
+    )
+    rows = pl.concat([added, frame], how="diagonal")
+    rows = rows.join(order.select("order", "query_id", "query"), on="query_id", how="left", maintain_order="left")
+    rows = rows.sort("order", pl.col("label") != 1, maintain_order=True)
+    text = pl.col("text")
+    if texts is not None:
+        text = pl.coalesce(texts.gather(rows["document_id"]), text)
+    return rows.with_columns(text.alias("text")).select(SCORED.names())
+
+
+def to_triplets(scored: pl.DataFrame, negatives: int, *, keep_short: bool) -> pl.DataFrame:
+    """Rows of `<method>-scored` of whole queries to training-ready rows, in the same order (columns `query_id` + triplet).
+
+    A query's row takes its first positive and the negatives of position 1..n; one with fewer is left out, or kept
+    with nulls if `keep_short`.
+    """
+    rows = scored.filter(pl.col("label") == 1).unique("query_id", keep="first", maintain_order=True)
+    rows = rows.select("query_id", "query", pl.col("text").alias("positive"))
+    chosen = scored.filter(pl.col("position").is_not_null())
+    for i in range(1, negatives + 1):
+        at = chosen.filter(pl.col("position") == i).select("query_id", pl.col("text").alias(f"negative_{i}"))
+        rows = rows.join(at, on="query_id", how="left" if keep_short else "inner", maintain_order="left")
+    return rows
+
+
+def _write_queries(out: Path, frozen: pl.DataFrame, *, hide: bool) -> dict[str, dict[str, int]]:
+    counts = {}
+    published = frozen.with_columns(pl.lit(None, pl.String).alias("query")) if hide else frozen
+    for split, rows in _by_split(published):
+        with ShardWriter(out / "data" / "queries", split, PUBLISHED_QUERIES) as writer:
+            for part in rows.iter_slices(_BATCH):
+                writer.write(part.select(PUBLISHED_QUERIES.names()))
+        counts[split] = {"rows": writer.rows, "num_bytes": writer.num_bytes}
+    return counts
+
+
+def _write_method(
+    out: Path,
+    method: str,
+    path: Path,
+    *,
+    frozen: pl.DataFrame,
+    texts: Texts | None,
+    recipe: Recipe,
+    hide_query: bool,
+) -> tuple[dict[str, dict[str, dict[str, int]]], list[Drop]]:
+    """Write `<method>` and `<method>-scored`. Returns counts by config and split, and the queries that got no row."""
+    scored_writers: dict[str, ShardWriter] = {}
+    triplet_writers: dict[str, ShardWriter] = {}
+    columns = triplet(recipe.negatives)
+    without = dict.fromkeys(frozen["query_id"].to_list(), "no candidates")
+    with ExitStack() as stack:
+        for split in frozen["split"].unique(maintain_order=True):
+            scored_writers[split] = stack.enter_context(ShardWriter(out / "data" / f"{method}-scored", split, SCORED))
+            if texts is not None:
+                triplet_writers[split] = stack.enter_context(ShardWriter(out / "data" / method, split, columns))
+        for frame, queries in _whole_queries(path, frozen):
+            without |= dict.fromkeys(queries["query_id"].to_list(), "too few negatives")
+            for split, part in _by_split(queries):
+                candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
+                scored = join_scored(candidates, part, method, texts)
+                rows = to_triplets(scored, recipe.negatives, keep_short=recipe.on_shortfall == "keep")
+                for query_id in rows["query_id"]:
+                    without.pop(query_id, None)
+                if hide_query:
+                    scored = scored.with_columns(pl.lit(None, pl.String).alias("query"))
+                scored_writers[split].write(scored)
+                if texts is not None:
+                    triplet_writers[split].write(rows.select(columns.names()))
+    counts = {
+        config: {split: {"rows": writer.rows, "num_bytes": writer.num_bytes} for split, writer in writers.items()}
+        for config, writers in ((method, triplet_writers), (f"{method}-scored", scored_writers))
+        if writers
+    }
+    return counts, [Drop("rows", reason, method, query_id) for query_id, reason in without.items()]
+
+
+def _whole_queries(path: Path, frozen: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Batches of candidates that end where a query ends, each with the frozen queries (in order) that it is about."""
+    known = pl.Enum(frozen["query_id"])
+    before = -1
+    for frame in _cut_between_queries(path):
+        codes = frame["query_id"].cast(known, strict=False).to_physical().cast(pl.Int64)
+        if codes.null_count():
+            row = codes.is_null().arg_max() or 0
+            raise InputError(
+                f"{path}: query {frame['query_id'][row]!r} is not among the frozen queries", do="build this stage again"
+            )
+        if codes[0] <= before or not codes.is_sorted():
+            raise InputError(f"{path}: not in the order of the frozen queries", do="build this stage again")
+        before = codes[-1]
+        yield frame, frozen[codes.unique(maintain_order=True)]
+
+
+def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
+    rest = pl.DataFrame(schema=NEGATIVES)
+    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+        frame = pl.concat([rest, pl.DataFrame(batch).cast(NEGATIVES)])
+        cut = (frame["query_id"] == frame["query_id"][-1]).arg_max() or 0
+        if cut:
+            yield frame[:cut]
+        rest = frame[cut:]
+    if len(rest):
+        yield rest
+
+
+def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop]) -> None:
+    for name, path in sorted(stages.items()):
+        if path.is_file():
+            batches = pq.ParquetFile(_checked(path, LEDGER)).iter_batches()
+            write_parquet(out / "ledger" / f"{name}.parquet", map(pl.DataFrame, batches), LEDGER)
+    rows = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).select(LEDGER.names())
+    write_parquet(out / "ledger" / "rows.parquet", [rows], LEDGER)
+
+
+def _write_held_out(out: Path, path: Path) -> dict[str, int]:
+    """Hash the corpus's queries outside `train`; returns their number by split."""
+    queries = pl.read_parquet(_checked(path, QUERIES)).filter(pl.col("split") != "train")
+    hashes = [hashlib.sha256(normalise(text).encode()).hexdigest() for text in queries["text"]]
+    rows = queries.select("split", pl.Series("sha256", hashes, dtype=pl.String)).sort("split", "sha256")
+    write_parquet(out / "ledger" / "held-out.parquet", [rows], HELD_OUT)
+    return {split: len(part) for split, part in _by_split(rows)}
+
+
+def _read_queries(path: Path) -> pl.DataFrame:
+    frozen = pl.read_parquet(_checked(path, FROZEN_QUERIES))
+    if twice := frozen.filter(pl.col("query_id").is_duplicated())["query_id"].head(1).to_list():
+        raise InputError(f"{path}: query id {twice[0]!r} stands there twice", do="give every query an id of its own")
+    if len(bare := frozen.filter(pl.col("positive_ids").list.len().fill_null(0) == 0)):
+        raise InputError(f"{path}: query {bare['query_id'][0]!r} has no positive", do="drop it, or name its positive")
+    if frozen.is_empty():
+        raise InputError(f"{path}: holds no queries", do="see its ledger.parquet for why each was dropped")
+    return frozen
+
+
+def _method_ledger(stage: Path) -> set[str]:
+    """The queries that a method's own ledger says it dropped as a whole."""
+    path = stage / "ledger.parquet"
+    if not path.is_file():
+        return set()
+    whole = pl.scan_parquet(_checked(path, LEDGER)).filter(
+        pl.col("document_id").is_null() & pl.col("query_id").is_not_null()
+    )
+    return set(whole.select("query_id").unique().collect()["query_id"])
+
+
+def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    for (split,), rows in frame.partition_by("split", as_dict=True, maintain_order=True).items():
+        yield split, rows
+
+
+def _checked(path: Path, schema: pl.Schema) -> Path:
+    """The path, if it is a Parquet file with these columns. Raises InputError else."""
+    try:
+        found = pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: can't be read as Parquet ({error})", do="build this stage again") from error
+    if found != schema:
+        raise InputError(f"{path}: its columns are {dict(found)}, not {dict(schema)}", do="build this stage again")
+    return path

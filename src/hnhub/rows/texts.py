@@ -1,0 +1,71 @@
+"""Documents' texts by id, in any order, without holding a corpus in memory."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hnhub.errors import InputError
+from hnhub.records import contents
+
+__all__ = ["Texts", "wanted_ids"]
+
+_BATCH = 16_384
+
+
+def wanted_ids(columns: Iterable[pl.LazyFrame]) -> pl.Series:
+    """The distinct ids (strings, ascending) of frames whose only column is `document_id`; nulls are left out."""
+    ids = pl.concat([column.select("document_id").unique() for column in columns])
+    return ids.drop_nulls().unique().sort("document_id").collect(engine="streaming")["document_id"]
+
+
+class Texts:
+    """The contents of some documents, in a file in `folder` that is mapped, not read.
+
+    Only the wanted ids and 16 bytes a document are held in memory. The caller removes `folder`. Raises InputError if
+    `documents` lacks a wanted id.
+    """
+
+    def __init__(self, documents: Path, wanted: pl.Series, folder: Path) -> None:
+        self._ids = pl.Enum(wanted)
+        slots = np.full(len(wanted), -1, dtype=np.int64)
+        lengths: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = [np.zeros(1, dtype=np.int64)]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "texts.bin"
+        count = 0
+        with path.open("wb") as file:
+            columns = ["document_id", "title", "text"]
+            for batch in pq.ParquetFile(documents).iter_batches(_BATCH, columns=columns):
+                codes = self._codes(pl.Series(batch.column("document_id")))
+                kept = np.flatnonzero(codes >= 0)
+                if not len(kept):
+                    continue
+                rows = batch.take(pa.array(kept))
+                texts = map(contents, rows.column("title").to_pylist(), rows.column("text").to_pylist())
+                encoded = [text.encode() for text in texts]
+                file.write(b"".join(encoded))
+                lengths.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+                slots[codes[kept]] = np.arange(count, count + len(kept))
+                count += len(kept)
+        if len(missing := np.flatnonzero(slots < 0)):
+            raise InputError(
+                f"{documents}: has no document {wanted[int(missing[0])]!r} ({len(missing)} such ids are named by queries or negatives)",
+                do="build the queries and negatives again from this corpus",
+            )
+        self._slots = slots
+        offsets = pa.py_buffer(np.cumsum(np.concatenate(lengths)))
+        with pa.memory_map(str(path)) as mapped:
+            data = mapped.read_buffer()
+        self._texts = pa.LargeStringArray.from_buffers(count, offsets, data)
+
+    def gather(self, ids: pl.Series) -> pl.Series:
+        """The contents of each document, null where the id is null. The ids are among the wanted ones."""
+        codes = self._codes(ids)
+        slots = pa.array(self._slots[codes] if len(self._slots) else codes, mask=codes < 0)
+        return pl.Series("text", self._texts.take(slots), dtype=pl.String)
+
+    def _codes(self, ids: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return ids.cast(self._ids, strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
