@@ -99,7 +99,9 @@ def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: 
     """
     order = queries.select("query_id", "query", "positive_ids", "provenance").with_row_index("order")
     known = {"method": pl.lit(method), "corpus_revision": pl.col("provenance").struct.field("corpus_revision")}
-    provenance = [known.get(field.name, pl.lit(None)).cast(field.dtype).alias(field.name) for field in PROVENANCE.fields]
+    provenance = [
+        known.get(field.name, pl.lit(None)).cast(field.dtype).alias(field.name) for field in PROVENANCE.fields
+    ]
     scored = frame.filter(pl.col("label") == 1)["query_id"].unique()
     missing = order.filter(~pl.col("query_id").is_in(scored.implode()))
     added = missing.select(
