@@ -1,0 +1,157 @@
+"""Evaluation of anything that ranks a corpus's documents: a bi-encoder, BM25, a re-ranker, or a TREC run file.
+
+    judged(corpus folder, split) -> retrieve(searcher, ...) or read_run(...) -> evaluate(...) -> write_evaluation(...)
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hnhub.errors import InputError
+from hnhub.learn.metrics import DEFAULT_MEASURES, Scores, score
+from hnhub.learn.runs import Run, run_of_matrix, without_same_id, write_run
+from hnhub.stages import write_atomically
+
+__all__ = ["Evaluation", "Judged", "Searcher", "depth_for", "evaluate", "judged", "retrieve", "write_evaluation"]
+
+
+class Searcher(Protocol):
+    """Anything that ranks documents for texts."""
+
+    @property
+    def document_ids(self) -> Sequence[str]:
+        """Every document's id."""
+
+    def search(self, texts: Sequence[str], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Positions in `document_ids` and scores of the best k for each text, shape [len(texts), k], padded with -1."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judged queries of one split of a corpus."""
+
+    corpus: str
+    revision: str
+    split: str
+    documents: Path
+    query_ids: tuple[str, ...]
+    """In the order of the qrels."""
+    texts: tuple[str, ...]
+    qrels: Mapping[str, Mapping[str, int]]
+
+    @property
+    def relevant_ids(self) -> dict[str, list[str]]:
+        """Query id -> ids of its relevant documents."""
+        return {q: [d for d, gain in found.items() if gain > 0] for q, found in self.qrels.items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of one model on one corpus."""
+
+    model: str
+    judged: Judged
+    scores: Scores
+    run: Run
+    contaminated: frozenset[str] | None = None
+    """Judged queries whose relevant documents were seen in training; None if no training set was named."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Model revision, prefixes, depth: whatever the figures depend on."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures, as plain data; `clean` is the same without the contaminated queries."""
+        result: dict[str, Any] = {
+            "model": self.model,
+            "corpus": self.judged.corpus,
+            "corpus_revision": self.judged.revision,
+            "split": self.judged.split,
+            "queries": len(self.scores.query_ids),
+            "settings": dict(self.settings),
+            "metrics": self.scores.means(),
+        }
+        if self.contaminated is not None:
+            clean = np.array([query_id not in self.contaminated for query_id in self.scores.query_ids])
+            result["contaminated_queries"] = int((~clean).sum())
+            result["clean"] = {
+                "queries": int(clean.sum()),
+                "metrics": {name: float(values[clean].mean()) for name, values in self.scores.values.items()}
+                if clean.any()
+                else None,
+            }
+        return result
+
+
+def judged(corpus: Path, split: str, *, name: str, revision: str) -> Judged:
+    """Load the judged queries of a corpus stage folder. Raises InputError if the split has none or lacks a query's text."""
+    qrels = pl.read_parquet(corpus / "qrels.parquet")
+    found = qrels.filter(pl.col("split") == split)
+    if found.is_empty():
+        splits = ", ".join(qrels["split"].unique(maintain_order=True))
+        raise InputError(f"{name}: has no judgements in split {split!r}", do=f"use one of: {splits}")
+    mapping: dict[str, dict[str, int]] = {}
+    for query_id, document_id, gain in found.select("query_id", "document_id", "score").iter_rows():
+        mapping.setdefault(query_id, {})[document_id] = gain
+    queries = pl.read_parquet(corpus / "queries.parquet", columns=["split", "query_id", "text"])
+    texts = dict(queries.filter(pl.col("query_id").is_in(list(mapping))).select("query_id", "text").iter_rows())
+    if missing := [query_id for query_id in mapping if query_id not in texts]:
+        raise InputError(f"{name}: judged query {missing[0]!r} has no text", do="load the corpus again")
+    ids = tuple(mapping)
+    return Judged(name, revision, split, corpus / "documents.parquet", ids, tuple(texts[i] for i in ids), mapping)
+
+
+def depth_for(measures: Sequence[str]) -> int:
+    """How many documents a query must be retrieved for: the largest cut-off, at least 100; 1000 if one has no cut-off."""
+    cutoffs = [int(tail) if tail.isdigit() else 1000 for _, _, tail in (measure.rpartition("@") for measure in measures)]
+    return max(100, *cutoffs)
+
+
+def retrieve(searcher: Searcher, queries: Judged, depth: int, *, drop_same_id: bool) -> Run:
+    """Search the whole split. With `drop_same_id` a document that bears the query's id is dropped, as BEIR does."""
+    documents, scores = searcher.search(queries.texts, min(depth + drop_same_id, len(searcher.document_ids)))
+    run = run_of_matrix(queries.query_ids, documents, scores, searcher.document_ids)
+    return without_same_id(run) if drop_same_id else run
+
+
+def evaluate(
+    run: Run,
+    queries: Judged,
+    *,
+    model: str,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    drop_same_id: bool = False,
+    contaminated: Collection[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Score a run over every judged query of the split, also those that the run lacks.
+
+    Raises InputError if the run shares no query with the split: it is then another corpus's.
+    """
+    if not set(run.query_ids) & set(queries.query_ids):
+        raise InputError(
+            f"{model}: none of its {len(run.query_ids)} queries is judged in {queries.corpus}, split {queries.split}",
+            do="give the run of this corpus and split",
+        )
+    if drop_same_id:
+        run = without_same_id(run)
+    scores = score(queries.qrels, run, measures)
+    seen = None if contaminated is None else frozenset(contaminated) & set(queries.query_ids)
+    return Evaluation(model, queries, scores, run, seen, settings or {})
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write `evaluation.json`, `scores.parquet` (per query) and `run.trec` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {"query_id": list(evaluation.scores.query_ids), **evaluation.scores.values}
+    table = pl.DataFrame(columns)
+    if evaluation.contaminated is not None:
+        table = table.with_columns(pl.col("query_id").is_in(list(evaluation.contaminated)).alias("contaminated"))
+    table.write_parquet(folder / "scores.parquet")
+    write_run(folder / "run.trec", evaluation.run, tag=evaluation.model)
+    text = json.dumps(evaluation.as_json(), indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomically(folder / "evaluation.json", text + "\n")
