@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from hnhub.text import NEAR, best_near, containment, near_pairs, normalise, repeats, shingles, similarity
 
-words = st.sampled_from("zinc iron copper deficiency of vitamin causes prevents anemia in mice men Æther 漢字 x".split())
+words = st.sampled_from(
+    "zinc iron copper deficiency of vitamin causes prevents anemia in mice men Æther 漢字 x".split()
+)
 sentences = st.lists(words, max_size=12).map(" ".join)
 many = st.lists(sentences, max_size=12)
 
@@ -59,7 +61,9 @@ def test_shingles_are_distinct_5_grams() -> None:
 def test_a_negated_claim_is_near_and_another_claim_is_not() -> None:
     claim = "0-dimensional biomaterials lack inductive properties."
     assert similarity(claim, "0-dimensional biomaterials show inductive properties.") >= NEAR
-    folate, vitamin = (f"A deficiency of {x} increases blood levels of homocysteine." for x in ("folate", "vitamin B12"))
+    folate, vitamin = (
+        f"A deficiency of {x} increases blood levels of homocysteine." for x in ("folate", "vitamin B12")
+    )
     assert similarity(folate, vitamin) < NEAR
 
 
@@ -84,7 +88,10 @@ def test_near_pairs_of_long_texts_finds_what_all_pairs_find() -> None:
     base = [" ".join(f"word{(i * k) % 997}" for i in range(300)) for k in range(1, 6)]
     texts = base + [" ".join(text.split()[cut:]) for text in base for cut in (5, 30, 60, 150)]
     expected = [
-        (i, j, similarity(a, b)) for i, a in enumerate(texts) for j, b in enumerate(texts[:i]) if similarity(a, b) >= NEAR
+        (i, j, similarity(a, b))
+        for i, a in enumerate(texts)
+        for j, b in enumerate(texts[:i])
+        if similarity(a, b) >= NEAR
     ]
     assert len(expected) > 10
     assert near_pairs(texts) == expected

@@ -1,0 +1,68 @@
+"""The stage that freezes the queries: every method gets the same ones."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hnhub.errors import InputError, UsageError
+from hnhub.llm.prompts import Prompt
+from hnhub.llm.types import LanguageModel
+from hnhub.queries.from_qrels import take_queries
+from hnhub.queries.generate import Search, write_queries
+from hnhub.queries.held_out import load_held_out
+from hnhub.records import Recipe
+from hnhub.schema import FROZEN_QUERIES, LEDGER
+
+__all__ = ["make_queries"]
+
+
+def make_queries(
+    out: Path,
+    *,
+    corpus: Path,
+    recipe: Recipe,
+    model: LanguageModel | None,
+    prompt: Prompt | None,
+    search: Search | None,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    """Write queries.parquet (FROZEN_QUERIES) and ledger.parquet into `out`; return the facts.
+
+    `search` is needed for the round trip of written queries (None: no round trip). Raises UsageError if queries are to
+    be written and there is no model, InputError if no query is left.
+    """
+    held_out = load_held_out(corpus)
+    if recipe.queries_from == "qrels":
+        rows, drops, facts = take_queries(corpus, recipe=recipe, held_out=held_out, corpus_revision=corpus_revision)
+    elif model is None or prompt is None:
+        raise UsageError(
+            "queries can't be written without a model", do="name one by --endpoint, or use --queries-from qrels"
+        )
+    else:
+        rows, drops, facts = write_queries(
+            corpus,
+            recipe=recipe,
+            model=model,
+            prompt=prompt,
+            search=search,
+            held_out=held_out,
+            corpus_revision=corpus_revision,
+        )
+    dropped = Counter(drop.reason for drop in drops)
+    if not rows:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "none was found"
+        raise InputError(
+            f"{corpus}: no query is left ({reasons})", do="look at the prompt and the model, or ask for more"
+        )
+    pl.DataFrame(rows, schema=FROZEN_QUERIES).write_parquet(out / "queries.parquet")
+    pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
+    return {
+        "from": recipe.queries_from,
+        "counts": dict(Counter(row["split"] for row in rows)),
+        "dropped": dict(sorted(dropped.items())),
+        "held_out_split": held_out.split,
+        **facts,
+    }
