@@ -1,0 +1,61 @@
+"""Fetch a dataset repository's files from the Hub, always at a commit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hnhub.corpus.layout import PATTERNS
+from hnhub.errors import InputError, ServiceError
+
+__all__ = ["fetch", "newest_revision"]
+
+TIMEOUT = 30.0
+"""Seconds to wait for an answer of the Hub."""
+
+
+def newest_revision(repo: str, revision: str | None = None) -> str:
+    """The commit that a branch or tag (default: the main branch) stands at. Raises InputError or ServiceError."""
+    from huggingface_hub import HfApi
+
+    with _explained(repo, revision):
+        sha = HfApi().dataset_info(repo, revision=revision, timeout=TIMEOUT).sha
+    assert sha is not None
+    return sha
+
+
+def fetch(repo: str, revision: str) -> Path:
+    """The folder, in the Hub client's cache, that holds the repository's corpus files at a commit."""
+    from huggingface_hub import snapshot_download
+
+    with _explained(repo, revision):
+        folder = snapshot_download(
+            repo, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS), etag_timeout=TIMEOUT
+        )
+    return Path(str(folder))
+
+
+@contextmanager
+def _explained(repo: str, revision: str | None) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise InputError(
+            f"{repo}: is gated on the Hub", do="ask for access on its page and set HF_TOKEN, or give --corpus-dir"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise InputError(f"{repo}: has no revision {revision}", do="check the revision") from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(
+            f"{repo}: no such dataset on the Hub, or no access",
+            do="check the id, or set HF_TOKEN, or give --corpus-dir",
+        ) from error
+    except errors.HFValidationError as error:
+        raise InputError(f"{repo}: is no dataset id", do="write it as owner/name") from error
+    except Exception as error:  # the client's HTTP library differs between its versions
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise ServiceError(
+            f"{repo}: can't be fetched from the Hub ({text[0]})",
+            do="try again, or give --corpus-dir or HNHUB_CORPORA with a local copy",
+        ) from error

@@ -1,0 +1,86 @@
+"""Which of a folder's files hold the documents, the queries and the judgements."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnhub.errors import InputError
+
+__all__ = ["PATTERNS", "Layout", "find_layout"]
+
+FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv", "csv.gz", "tsv", "tsv.gz")
+"""In order of preference, where a folder holds the same table twice."""
+
+PATTERNS = ("corpus*", "corpus/*", "queries*", "queries/*", "qrels*", "qrels/*", "data/*", "default/*", "*.tsv")
+"""What is fetched of a repository on the Hub: every place where `find_layout` looks."""
+
+SPLITS = ("train", "dev", "test")
+"""The order in which splits are written; others follow by name."""
+
+_SHARD = re.compile(r"[-.]\d{5}-of-\d{5}$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a corpus. A table in several files is read in the order given."""
+
+    documents: tuple[Path, ...]
+    queries: tuple[Path, ...]
+    qrels: Mapping[str, tuple[Path, ...]]
+    """By split, in the order of writing."""
+
+    def files(self) -> list[Path]:
+        """Every file, documents first."""
+        return [*self.documents, *self.queries, *(path for paths in self.qrels.values() for path in paths)]
+
+
+def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
+    """Find `corpus.*`, `queries.*` and `qrels/<split>.*`, or the shards that the Hub's repositories hold instead.
+
+    `qrels_folder` is a second place for the judgements (BeIR keeps them in a repository of their own).
+    Raises InputError if one of the three is missing.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder", do="give a folder with corpus.jsonl, queries.jsonl and qrels/")
+    qrels = _qrels(folder) or (_qrels(qrels_folder) if qrels_folder else {})
+    if not qrels:
+        raise InputError(f"{folder}: holds no qrels", do="add qrels/<split>.tsv with query-id, corpus-id and score")
+    return Layout(_table(folder, "corpus"), _table(folder, "queries"), qrels)
+
+
+def _table(folder: Path, name: str) -> tuple[Path, ...]:
+    for ending in FORMATS:
+        for candidates in ([folder / f"{name}.{ending}"], _shards(folder, name, ending), _files(folder / name, ending)):
+            found = tuple(path for path in candidates if path.is_file())
+            if found:
+                return found
+    formats = ", ".join(FORMATS)
+    raise InputError(f"{folder / name}.jsonl: missing", do=f"put {name}.<format> there ({formats})")
+
+
+def _qrels(folder: Path) -> dict[str, tuple[Path, ...]]:
+    for ending in ("tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet", "csv", "csv.gz"):
+        for place in (folder / "qrels", folder, folder / "default", folder / "data"):
+            splits: dict[str, list[Path]] = {}
+            for path in _files(place, ending):
+                split = _split(path, ending)
+                if place.name == "qrels" or split in SPLITS:
+                    splits.setdefault(split, []).append(path)
+            if splits:
+                known = [split for split in SPLITS if split in splits]
+                return {split: tuple(splits[split]) for split in [*known, *sorted(set(splits) - set(SPLITS))]}
+    return {}
+
+
+def _split(path: Path, ending: str) -> str:
+    split = _SHARD.sub("", path.name.removesuffix(f".{ending}"))
+    return "dev" if split == "validation" else split
+
+
+def _shards(folder: Path, name: str, ending: str) -> list[Path]:
+    return [path for path in _files(folder, ending) if _SHARD.sub("", path.name.removesuffix(f".{ending}")) == name]
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    return sorted(path for path in folder.glob(f"*.{ending}") if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,174 @@
+"""Find a corpus, `resolve(name, folder)`, and load it, `make_corpus(out, source)`, as Parquet.
+
+It comes from a folder, from the Hub at a commit, or from the standard library.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnhub.corpus import hub, pydocs
+from hnhub.corpus.catalog import CATALOG, find
+from hnhub.corpus.convert import UNJUDGED, convert
+from hnhub.corpus.layout import Layout, find_layout
+from hnhub.corpus.spec import CorpusSpec
+from hnhub.errors import InputError
+from hnhub.records import Drop
+from hnhub.stages import file_sha256, fingerprint
+
+__all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
+
+log = logging.getLogger(__name__)
+
+CODE_VERSION = 1
+"""Raise it when the same source would give other bytes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus comes from. At most one of `folder` and `hub_id` is set; neither means the standard library."""
+
+    name: str
+    spec: CorpusSpec | None
+    """The catalog's facts, which the counts are checked against."""
+    folder: Path | None = None
+    hub_id: str | None = None
+    hub_revision: str | None = None
+    """A commit, never a branch."""
+    qrels_hub_id: str | None = None
+    qrels_hub_revision: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What the corpus is made of, for the fingerprint: file hashes, commits, or Python's version."""
+        identity: dict[str, Any] = {"name": self.name, "code": CODE_VERSION}
+        if self.folder is not None:
+            files = find_layout(self.folder).files()
+            if (columns := self.folder / "columns.toml").is_file():
+                files.append(columns)
+            identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
+        elif self.hub_id is not None:
+            identity["hub"] = {self.hub_id: self.hub_revision}
+            if self.qrels_hub_id is not None:
+                identity["qrels_hub"] = {self.qrels_hub_id: self.qrels_hub_revision}
+        else:
+            identity["pydocs"] = pydocs.identity()
+        return identity
+
+    def revision(self) -> str:
+        """One word for the text that was loaded: a commit, `python-3.x.y`, or `files-` and a hash."""
+        if self.folder is not None:
+            return f"files-{fingerprint(self.identity()['files'])[:16]}"
+        return self.hub_revision or pydocs.revision()
+
+
+def resolve(name: str, folder: Path | None = None) -> Source:
+    """Find a corpus by its catalog name, its folder, or its id on the Hub (`owner/name` or `owner/name@revision`).
+
+    Looked for in this order: `folder`, the folder of that name in HNHUB_CORPORA, the catalog, the Hub. A revision that
+    the catalog does not pin, or that is no commit, is looked up now. Raises InputError, ServiceError.
+    """
+    if "/" in name and folder is None:
+        return _on_hub(name)
+    if folder is None:
+        folder = _local(name)
+    if folder is not None:
+        find_layout(folder)
+        return Source(name, CATALOG.get(name), folder=folder)
+    spec = find(name)
+    if spec.name == pydocs.NAME:
+        return Source(name, spec)
+    if spec.hub_id is None:
+        raise InputError(
+            f"{name}: its text is {spec.access} and not on the Hub",
+            do=f"give your own copy in BEIR layout by --corpus-dir, or as $HNHUB_CORPORA/{name}",
+        )
+    qrels = spec.qrels_hub_id
+    return Source(
+        name,
+        spec,
+        hub_id=spec.hub_id,
+        hub_revision=spec.revision or hub.newest_revision(spec.hub_id),
+        qrels_hub_id=qrels,
+        qrels_hub_revision=(spec.qrels_revision or hub.newest_revision(qrels)) if qrels else None,
+    )
+
+
+def make_corpus(out: Path, source: Source) -> dict[str, Any]:
+    """Load the corpus into the empty folder `out`: documents, queries, qrels and ledger (columns in `hnhub.schema`).
+
+    Documents with neither title nor text, and judgements on them, are dropped into the ledger; anything else that is
+    wrong is an InputError naming file and line. The counts of a catalog corpus must be the catalog's.
+    """
+    with _layout(source) as (layout, drops):
+        facts = convert(out, layout, drops)
+    source_counts = facts.pop("source_counts")
+    if source.spec is not None:
+        _check_counts(source, source_counts)
+    for reason, number in facts["dropped"].items():
+        log.info("%s: dropped %s: %d", source.name, reason, number)
+    return {
+        "corpus": source.name,
+        "revision": source.revision(),
+        "source": source.identity(),
+        "licence": source.spec.licence if source.spec else "unknown",
+        **facts,
+    }
+
+
+def _local(name: str) -> Path | None:
+    root = os.environ.get("HNHUB_CORPORA")
+    if not root:
+        return None
+    # The official BEIR archive holds cqadupstack/<forum>.
+    places = [Path(root, name), Path(root, name.replace("cqadupstack-", "cqadupstack/", 1))]
+    return next((place for place in places if (place / "qrels").is_dir()), None)
+
+
+def _on_hub(name: str) -> Source:
+    repo, _, revision = name.partition("@")
+    return Source(
+        name=repo.replace("/", "--"),
+        spec=None,
+        hub_id=repo,
+        hub_revision=hub.newest_revision(repo, revision or None),
+    )
+
+
+@contextmanager
+def _layout(source: Source) -> Iterator[tuple[Layout, list[Drop]]]:
+    if source.folder is not None:
+        yield find_layout(source.folder), []
+    elif source.hub_id is not None:
+        assert source.hub_revision is not None
+        folder = hub.fetch(source.hub_id, source.hub_revision)
+        qrels = None
+        if source.qrels_hub_id is not None:
+            assert source.qrels_hub_revision is not None
+            qrels = hub.fetch(source.qrels_hub_id, source.qrels_hub_revision)
+        yield find_layout(folder, qrels), []
+    else:
+        with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
+            drops = pydocs.write(Path(place))
+            yield find_layout(Path(place)), drops
+
+
+def _check_counts(source: Source, found: dict[str, Any]) -> None:
+    spec = source.spec
+    assert spec is not None
+    if spec.documents is None:
+        return
+    pairs = [("documents", spec.documents, found["documents"])]
+    for split in dict.fromkeys([*spec.judged_queries, *found["judged_queries"]]):
+        expected = spec.judged_queries.get(split, 0)
+        pairs.append((f"judged {split} queries", expected, found["judged_queries"].get(split, 0)))
+    for what, expected, number in pairs:
+        if number != expected:
+            raise InputError(
+                f"{source.folder or source.hub_id}: {source.name} should have {expected:,} {what}, but has {number:,}",
+                do="fetch the corpus again, or load it under a name of its own",
+            )
