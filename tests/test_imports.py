@@ -46,5 +46,3 @@ def test_all_equals_the_public_names(path: Path) -> None:
         return  # commands are found by name, by the test of the command line
     module = importlib.import_module("hnhub." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
     assert set(module.__all__) == public
-        module.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
-    )

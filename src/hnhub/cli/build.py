@@ -1,0 +1,168 @@
+"""`hnhub build`: from a corpus to a finished dataset."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hnhub.cli.options import as_json, build_options
+from hnhub.cli.watch import watching
+from hnhub.errors import UsageError
+
+if TYPE_CHECKING:
+    from hnhub.llm.prompts import Prompt
+    from hnhub.pipeline import Build, Stage
+    from hnhub.records import Recipe
+    from hnhub.recipes import Decision
+    from hnhub.stages import StageRecord
+
+__all__ = ["build", "prepared"]
+
+# Options that are fields of the recipe, under the same name.
+_DECISIONS = (
+    "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "cross_encoder",
+    "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall",
+)  # fmt: skip
+
+
+@click.command()
+@build_options
+@as_json
+def build(as_json: bool, **options: Any) -> None:
+    """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""
+    from hnhub import pipeline
+
+    started = time.monotonic()
+
+    def on_stage(stage: "Stage", record: "StageRecord", made: bool) -> None:
+        nonlocal started
+        seconds, started = time.monotonic() - started, time.monotonic()
+        click.echo(f"{stage.name:22} {_summary(record):58} {f'{seconds:.1f} s' if made else 'there'}", err=True)
+
+    with prepared(options) as job, watching():
+        records = pipeline.run(pipeline.stages(job), job.folder, on_stage)
+    result = _result(job, records)
+    click.echo(json.dumps(result, indent=1, ensure_ascii=False) if as_json else _report(result))
+
+
+@contextmanager
+def prepared(options: Mapping[str, Any], *, offline: bool = False) -> "Iterator[Build]":
+    """A build as the options say, its model open. Everything that is given is checked before anything runs.
+
+    With `offline`, no server is started: what is not known without one is left open.
+    """
+    from hnhub.corpus.load import resolve
+    from hnhub.home import home
+    from hnhub.pipeline import Build
+    from hnhub.recipes import find_decision
+
+    corpus = options["corpus"]
+    decision = find_decision(corpus, options["builder"])
+    recipe = _recipe(decision, options)
+    source = resolve(corpus, options["corpus_dir"])
+    prompts = _prompts(decision, recipe, source.spec.family if source.spec else None, options["prompts"])
+    recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))
+    with _model(recipe, options, wanted=bool(prompts)) as model:
+        yield Build(
+            recipe=recipe,
+            version=decision.version,
+            source=source,
+            folder=options["out"] / source.name,
+            prompts=prompts,
+            model=model,
+            home=home(),
+            threads=options["workers"],
+            rights=options["rights"],
+        )
+
+
+def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
+    from hnhub.recipes import ordered
+
+    given = {name: options[name] for name in _DECISIONS if options[name] is not None}
+    if "max_margin" in given:
+        given.setdefault("max_percent", None)
+    if given.get("round_trip") == 0:
+        given["round_trip"] = None
+    if options["methods"]:
+        given["methods"] = ordered(options["methods"])
+    recipe = replace(decision.recipe, **given)
+    last = recipe.rank_max or recipe.depth
+    if last - recipe.rank_min + 1 < recipe.negatives:
+        raise UsageError(
+            f"ranks {recipe.rank_min} to {last} hold fewer than {recipe.negatives} negatives",
+            do="widen --depth, --rank-min and --rank-max, or lower --negatives",
+        )
+    return recipe
+
+
+def _prompts(
+    decision: "Decision", recipe: "Recipe", family: str | None, given: tuple[str, ...]
+) -> "dict[str, Prompt]":
+    from hnhub.llm.prompts import find_prompt
+    from hnhub.pipeline import prompt_tasks
+
+    files: dict[str, Path] = dict(decision.prompts)
+    for item in given:
+        task, equals, file = item.partition("=")
+        if not equals:
+            raise UsageError(f"--prompt {item!r}: is not TASK=FILE", do="write, say, --prompt negative=mine.toml")
+        files[task] = Path(file)
+    tasks = prompt_tasks(recipe)
+    if unused := sorted(set(files) - set(tasks)):
+        raise UsageError(
+            f"--prompt {unused[0]}: this build asks no model for that",
+            do=f"its tasks are {', '.join(tasks) or 'none'}",
+        )
+    return {task: find_prompt(task, family, files.get(task)) for task in tasks}
+
+
+@contextmanager
+def _model(recipe: "Recipe", options: Mapping[str, Any], *, wanted: bool) -> Iterator[Any]:
+    if not wanted:
+        yield None
+        return
+    from hnhub.home import home
+    from hnhub.llm.client import open_model
+
+    if options["max_cost"] is not None and options["price"] is None:
+        raise UsageError("--max-cost needs prices", do="add --price IN OUT, per million tokens")
+    with open_model(
+        options["endpoints"] or ("local",),
+        api=options["api"],
+        model=recipe.model,
+        journal=home() / "journal.sqlite",
+        max_tokens=options["max_tokens"],
+        max_cost=options["max_cost"],
+        prices=options["price"],
+    ) as model:
+        yield model
+
+
+def _summary(record: "StageRecord") -> str:
+    rows = {name: file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" not in name}
+    dropped = sum(file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" in name)
+    if len(rows) > 4:  # the dataset: one figure will do
+        return f"{len(rows)} tables, {sum(rows.values()):,} rows"
+    text = ", ".join(f"{count:,} {Path(name).stem}" for name, count in rows.items())
+    return f"{text}, {dropped:,} dropped" if dropped else text
+
+
+def _result(job: "Build", records: "Mapping[str, StageRecord]") -> dict[str, Any]:
+    stats = json.loads((job.folder / "dataset" / "stats.json").read_text(encoding="utf-8"))
+    return {
+        "dataset": str(job.folder / "dataset"),
+        "fingerprint": records["dataset"].fingerprint,
+        "corpus": job.source.name,
+        "methods": list(job.recipe.methods),
+        "stats": stats,
+    }
+
+
+def _report(result: Mapping[str, Any]) -> str:
+    return json.dumps(result, indent=1)

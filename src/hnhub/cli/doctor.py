@@ -1,0 +1,93 @@
+"""`hnhub doctor`: what is installed and what answers."""
+
+import importlib.util
+import json
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import click
+
+from hnhub.cli.options import as_json
+
+__all__ = ["doctor"]
+
+# extra -> modules that it brings
+_EXTRAS = {
+    "models": ("torch", "sentence_transformers", "scipy", "matplotlib"),
+    "local": ("xllamacpp", "gguf"),
+}
+_BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
+
+
+@click.command()
+@click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help="Ask this LLM server too; repeatable.")
+@as_json
+def doctor(endpoints: tuple[str, ...], as_json: bool) -> None:
+    """Say what is installed, which extras are missing, and whether endpoint, Hub token and GPU answer."""
+    findings = {
+        "python": platform.python_version(),
+        "hnhub": metadata.version("hnhub"),
+        **{name: metadata.version(name) for name in _BASE},
+        **{f"extra {name}": _extra(name) for name in _EXTRAS},
+        "embedded model": _weights(),
+        "gpu": _gpu(),
+        "hub": _hub(),
+        **{f"endpoint {url}": _endpoint(url) for url in endpoints},
+    }
+    if as_json:
+        click.echo(json.dumps(findings, indent=1))
+    else:
+        for name, finding in findings.items():
+            click.echo(f"{name:18} {finding}")
+
+
+def _extra(name: str) -> str:
+    missing = [module for module in _EXTRAS[name] if importlib.util.find_spec(module) is None]
+    return f"lacks {', '.join(missing)}: pip install 'hnhub[{name}]'" if missing else "installed"
+
+
+def _weights() -> str:
+    from hnhub.errors import HnhubError
+    from hnhub.llm.embedded import weights_path
+
+    try:
+        return weights_path().name
+    except HnhubError as error:
+        return str(error)
+
+
+def _gpu() -> str:
+    if importlib.util.find_spec("torch") is None:
+        return "unknown: torch is not installed"
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none that torch can use"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def _hub() -> str:
+    from huggingface_hub import HfApi, get_token
+
+    host = os.environ.get("HF_ENDPOINT", "the Hub")
+    if not get_token():
+        return f"no token for {host}: run `hf auth login`, or set HF_TOKEN"
+    try:
+        account: dict[str, Any] = HfApi().whoami()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        return f"{host} does not take the token: {type(error).__name__}"
+    return f"{host} knows the token as {account['name']}"
+
+
+def _endpoint(url: str) -> str:
+    from hnhub.errors import HnhubError
+    from hnhub.home import home
+    from hnhub.llm.client import open_model
+
+    try:
+        with open_model((url,), journal=home() / "journal.sqlite") as model:
+            return json.dumps(model.identity, ensure_ascii=False)
+    except HnhubError as error:
+        return str(error)
