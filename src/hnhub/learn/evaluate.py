@@ -1,6 +1,6 @@
 """Evaluation of anything that ranks a corpus's documents: a bi-encoder, BM25, a re-ranker, or a TREC run file.
 
-    judged(corpus folder, split) -> retrieve(searcher, ...) or read_run(...) -> evaluate(...) -> write_evaluation(...)
+judged(corpus folder, split) -> retrieve(searcher, ...) or read_run(...) -> evaluate(...) -> write_evaluation(...)
 """
 
 import json
@@ -107,7 +107,9 @@ def judged(corpus: Path, split: str, *, name: str, revision: str) -> Judged:
 
 def depth_for(measures: Sequence[str]) -> int:
     """How many documents a query must be retrieved for: the largest cut-off, at least 100; 1000 if one has no cut-off."""
-    cutoffs = [int(tail) if tail.isdigit() else 1000 for _, _, tail in (measure.rpartition("@") for measure in measures)]
+    cutoffs = [
+        int(tail) if tail.isdigit() else 1000 for _, _, tail in (measure.rpartition("@") for measure in measures)
+    ]
     return max(100, *cutoffs)
 
 
