@@ -1,0 +1,162 @@
+"""Everything that a card may say about a dataset, as plain data: what is in the folder, how it was made, from what."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hnhub import __version__
+from hnhub.corpus.catalog import CorpusSpec
+from hnhub.records import METHODS, Recipe
+from hnhub.rows.stats import configs, measure, split_files
+from hnhub.schema import PROVENANCE
+from hnhub.stages import file_sha256
+
+__all__ = ["gather", "public_recipe"]
+
+_SAMPLES = 3
+_SAMPLE_CHARACTERS = 400
+
+
+def gather(
+    folder: Path,
+    *,
+    spec: CorpusSpec | None,
+    version: str,
+    stage_facts: Mapping[str, Mapping[str, Any]],
+    recipe: Recipe,
+    prompts: Mapping[str, str],
+    rights_statement: str | None = None,
+    repo: str | None = None,
+) -> dict[str, Any]:
+    """The facts of a dataset folder that holds data/ and ledger/. Equal inputs give equal facts on every machine.
+
+    `prompts` maps a task to its prompt file's text, `repo` is the dataset's id on the Hub if it is known already.
+    """
+    names = configs(folder)
+    methods = [method for method in METHODS if f"{method}-scored" in names]
+    return {
+        "hnhub": __version__,
+        "name": f"{recipe.corpus}-hard-negatives",
+        "repo": repo,
+        "version": version,
+        "corpus": _corpus_facts(recipe.corpus, spec, stage_facts.get("corpus", {})),
+        "rights_statement": rights_statement,
+        "publishes_text": any(method in names for method in methods),
+        "methods": methods,
+        "recipe": public_recipe(recipe),
+        "prompts": {
+            task: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text} for task, text in prompts.items()
+        },
+        "provenance": {
+            name: _provenance(folder, name) for name in names if name == "queries" or name.endswith("-scored")
+        },
+        "files": {name: _file_facts(folder, name) for name in names},
+        "tokens": _tokens(stage_facts),
+        "stats": measure(folder),
+        "samples": _samples(folder, [method for method in methods if method in names]),
+        "training": None,
+    }
+
+
+def public_recipe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data, without paths of the machine that it ran on."""
+    return recipe.as_dict() | {
+        "methods": list(recipe.methods),
+        "prompts": [[task, Path(path).name] for task, path in recipe.prompts],
+    }
+
+
+def _corpus_facts(name: str, spec: CorpusSpec | None, loaded: Mapping[str, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "name": name,
+        "title": name,
+        "licence": "unknown",
+        "licence_source": None,
+        "licence_note": None,
+        "redistributable": None,
+        "access": "open",
+        "hub_id": None,
+        "citation": None,
+        "language": None,
+        "revision": loaded.get("revision"),
+        "counts": loaded.get("counts"),
+    }
+    if spec is not None:
+        taken = (
+            "title",
+            "licence",
+            "licence_source",
+            "licence_note",
+            "redistributable",
+            "access",
+            "hub_id",
+            "citation",
+        )
+        # Every corpus of the catalog is English.
+        known |= {key: getattr(spec, key) for key in taken} | {"language": "en"}
+    return known
+
+
+def _tokens(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Requests and tokens by what they were for. How many came from the journal differs from run to run and is left out."""
+    kept = ("requests", "prompt_tokens", "completion_tokens")
+    totals: dict[str, dict[str, int]] = {}
+    for facts in stage_facts.values():
+        for purpose, counts in dict(facts.get("totals", {})).items():
+            totals[purpose] = {key: int(counts[key]) for key in kept if key in counts}
+    return dict(sorted(totals.items()))
+
+
+def _provenance(folder: Path, config: str) -> list[dict[str, Any]]:
+    """Who made the queries, or the candidates, of a config: the distinct provenances but for seeds, with their rows."""
+    files = [path for paths in split_files(folder, config).values() for path in paths]
+    rows = pl.scan_parquet(files)
+    if config != "queries":
+        rows = rows.filter(pl.col("label") == 0)
+    keys = [field.name for field in PROVENANCE.fields if field.name != "seed"]
+    counted = rows.select(pl.col("provenance").struct.unnest()).group_by(keys).agg(pl.len().alias("rows"))
+    return counted.sort("rows", *keys, descending=[True] + [False] * len(keys)).collect(engine="streaming").to_dicts()
+
+
+def _file_facts(folder: Path, config: str) -> dict[str, Any]:
+    return {
+        split: {
+            "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
+            "rows": sum(pq.read_metadata(path).num_rows for path in files),
+            "num_bytes": sum(batch.nbytes for path in files for batch in pq.ParquetFile(path).iter_batches()),
+            "download_bytes": sum(path.stat().st_size for path in files),
+        }
+        for split, files in split_files(folder, config).items()
+    }
+
+
+def _samples(folder: Path, methods: list[str]) -> list[dict[str, Any]]:
+    """The first queries that have a row in every method, with the first negative of each."""
+    tables = {}
+    for method in methods:
+        files = next(iter(split_files(folder, method).values()))
+        rows = pl.scan_parquet(files).select("query", "positive", "negative_1").head(1000).collect()
+        tables[method] = {query: (positive, negative) for query, positive, negative in rows.iter_rows()}
+    if not tables:
+        return []
+    shared = [query for query in tables[methods[0]] if all(query in table for table in tables.values())]
+    return [
+        {
+            "query": _cut(query),
+            "positive": _cut(tables[methods[0]][query][0]),
+            "negatives": {method: _cut(tables[method][query][1]) for method in methods},
+        }
+        for query in shared[:_SAMPLES]
+    ]
+
+
+def _cut(text: str | None) -> str | None:
+    """On one line, and not longer than a reader wants a sample to be."""
+    if text is None:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= _SAMPLE_CHARACTERS else line[:_SAMPLE_CHARACTERS].rsplit(" ", 1)[0] + " ..."

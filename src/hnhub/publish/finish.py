@@ -1,0 +1,54 @@
+"""What turns rows into a dataset that can be published: stats.json, plots, card and Croissant file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hnhub.corpus.catalog import CorpusSpec
+from hnhub.publish.card import render_card
+from hnhub.publish.croissant import render_croissant
+from hnhub.publish.facts import gather
+from hnhub.publish.plots import draw_plots
+from hnhub.records import Recipe
+from hnhub.stages import write_atomically
+
+__all__ = ["finish", "write_card"]
+
+
+def finish(
+    out: Path,
+    *,
+    spec: CorpusSpec | None,
+    version: str,
+    stage_facts: Mapping[str, Mapping[str, Any]],
+    recipe: Recipe,
+    prompts: Mapping[str, str],
+    rights_statement: str | None = None,
+    repo: str | None = None,
+) -> dict[str, Any]:
+    """Measure the rows in `out` and write everything beside them; returns the facts for the manifest.
+
+    `stage_facts` maps a stage's name to the facts it recorded, `prompts` a task to its prompt's text.
+    """
+    facts = gather(
+        out,
+        spec=spec,
+        version=version,
+        stage_facts=stage_facts,
+        recipe=recipe,
+        prompts=prompts,
+        rights_statement=rights_statement,
+        repo=repo,
+    )
+    write_card(out, facts)
+    return {"corpus": recipe.corpus, "version": version, "recipe": facts["recipe"]}
+
+
+def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write stats.json (the facts), README.md and croissant.json, which are rendered from it, and the plots."""
+    write_atomically(folder / "stats.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "README.md", render_card(facts))
+    write_atomically(folder / "croissant.json", render_croissant(facts))
+    if facts["publishes_text"]:
+        draw_plots(folder, facts["stats"])
