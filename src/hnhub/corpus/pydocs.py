@@ -56,7 +56,7 @@ def identity() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "topics": topics,
-        "judgements": fingerprint({"all": [list(judgement) for judgement in JUDGEMENTS]}),
+        "judgements": fingerprint({"all": JUDGEMENTS}),
     }
 
 
@@ -71,16 +71,17 @@ def write(folder: Path) -> list[Drop]:
     queries: dict[str, str] = {}
     qrels: dict[str, list[str]] = {}
     drops = []
-    for split, query, topic, quote in JUDGEMENTS:
-        query_id = queries.setdefault(query, f"q{len(queries) + 1}")
-        found = [key for key, text in texts.items() if key.rpartition("-")[0] == topic and quote in text]
-        if len(found) == 1:
-            qrels.setdefault(split, []).append(f"{query_id}\t{found[0]}\t1\n")
-        else:
-            detail = f"{len(found)} passages of topic {topic} hold {quote!r}"
-            drops.append(Drop("corpus", "unresolved-judgement", query_id=query_id, detail=detail))
+    for number, (split, query, quotes) in enumerate(JUDGEMENTS, 1):
+        queries[f"q{number}"] = query
+        for quote in quotes:
+            found = [key for key, text in texts.items() if quote in text]
+            if len(found) == 1:
+                qrels.setdefault(split, []).append(f"q{number}\t{found[0]}\t1\n")
+            else:
+                detail = f"{len(found)} passages hold {quote!r}"
+                drops.append(Drop("corpus", "unresolved-judgement", query_id=f"q{number}", detail=detail))
     with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:
-        for query, query_id in queries.items():
+        for query_id, query in queries.items():
             file.write(json.dumps({"_id": query_id, "text": query}, ensure_ascii=False) + "\n")
     (folder / "qrels").mkdir()
     for split, lines in qrels.items():
@@ -192,7 +193,8 @@ def _joined(lines: list[str]) -> str:
     text = ""
     for line in lines:
         item = bool(_ITEM.match(line))
-        text += ("\n" if item and text else " " if text else "") + re.sub(r"^\* ", "- ", line.strip())
+        hyphen = len(text) > 1 and text[-1] == "-" and text[-2].isalpha()
+        text += ("\n" if item and text else " " if text and not hyphen else "") + re.sub(r"^\* ", "- ", line.strip())
     return text
 
 
