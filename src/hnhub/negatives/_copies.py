@@ -1,0 +1,33 @@
+"""When a generated text says again what it was made from."""
+
+from collections.abc import Sequence
+
+from hnhub.text import NEAR, containment, normalise, similarity
+
+__all__ = ["generated_fault", "is_copy"]
+
+_CONTAINED = 0.9
+
+
+def is_copy(text: str, source: str) -> bool:
+    """True if `text` is nearly the same as `source`, or taken out of it."""
+    return similarity(text, source) >= NEAR or containment(text, source) >= _CONTAINED
+
+
+def generated_fault(text: str, *, query: str, positive: str, earlier: Sequence[str]) -> str | None:
+    """Why a generated text can't be a negative, or None.
+
+    `empty`, `copies_positive`, `copies_query`, or `duplicate` or `near_duplicate` of one of the `earlier` texts for this query.
+    """
+    key = normalise(text)
+    if not key:
+        return "empty"
+    if is_copy(text, positive):
+        return "copies_positive"
+    if is_copy(text, query):
+        return "copies_query"
+    if any(key == normalise(other) for other in earlier):
+        return "duplicate"
+    if any(similarity(text, other) >= NEAR for other in earlier):
+        return "near_duplicate"
+    return None

@@ -1,0 +1,89 @@
+"""What may not be a negative: likely false negatives, copies, duplicates. Every method's candidates pass here."""
+
+from collections.abc import Collection, Sequence
+
+from hnhub.negatives._copies import generated_fault
+from hnhub.text import NEAR, normalise, similarity
+
+__all__ = ["REASONS", "Judged", "judge"]
+
+REASONS = {
+    "positive": "it is the query's positive (of a written query: the passage that it was written from)",
+    "relevant": "it is judged relevant to the query, in any split",
+    "empty": "nothing is left of its text without punctuation",
+    "duplicate_of_relevant": "its normalised text is that of a relevant document",
+    "copies_query": "its normalised text is the query's; of a generated text: it nearly is, or is taken out of it",
+    "copies_positive": "it is nearly the positive (5-grams, Jaccard); of a generated text: or it is taken out of it",
+    "duplicate": "its normalised text is that of a candidate before it",
+    "near_duplicate": "a generated text that nearly equals one before it",
+}
+"""Why the guard drops a candidate, in the order in which it looks."""
+
+_PROBES, _PROBE_WIDTH, _PROBES_FOUND = 24, 9, 8
+
+
+class Judged:
+    """A query with what is known to be relevant to it."""
+
+    def __init__(self, query: str, positive_id: str, relevant: Collection[str], texts: dict[str, str]) -> None:
+        """`relevant` holds the ids of all relevant documents, `texts` their contents (those that the corpus has)."""
+        self.query = query
+        self.positive_id = positive_id
+        self.positive = texts[positive_id]
+        self.relevant = frozenset(relevant)
+        self.query_key = normalise(query)
+        self.relevant_keys = {normalise(texts[document_id]) for document_id in relevant if document_id in texts}
+        self.probes = _probes(normalise(self.positive))
+
+
+def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: dict[str, str]) -> list[str | None]:
+    """For each candidate, (document id or None for a generated text, text), the reason to drop it, or None to keep it.
+
+    `keys` holds normalised texts by document id; what is missing is added. Of duplicates the first is kept.
+    """
+    reasons: list[str | None] = []
+    seen: set[str] = set()
+    generated: list[str] = []
+    for document_id, text in candidates:
+        if document_id is None:
+            key = normalise(text)
+            reason = "duplicate_of_relevant" if key and key in judged.relevant_keys else None
+            reason = reason or generated_fault(text, query=judged.query, positive=judged.positive, earlier=generated)
+            generated += [] if reason else [text]
+        else:
+            key = keys[document_id] if document_id in keys else keys.setdefault(document_id, normalise(text))
+            reason = _mined_fault(judged, document_id, text, key)
+        if reason is None and key in seen:
+            reason = "duplicate"
+        if reason is None:
+            seen.add(key)
+        reasons.append(reason)
+    return reasons
+
+
+def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str | None:
+    faults = {
+        "positive": document_id == judged.positive_id,
+        "relevant": document_id in judged.relevant,
+        "empty": not key,
+        "duplicate_of_relevant": key in judged.relevant_keys,
+        "copies_query": key == judged.query_key,
+    }
+    reason = next((reason for reason, found in faults.items() if found), None)
+    return reason or ("copies_positive" if _nearly_positive(judged, text, key) else None)
+
+
+def _nearly_positive(judged: Judged, text: str, key: str) -> bool:
+    # The exact test costs half a millisecond, so it is kept for texts that hold a third of the positive's probes. Of a text at
+    # the threshold about two thirds are found, of another text on the topic hardly one.
+    found = sum(probe in key for probe in judged.probes)
+    return found >= min(_PROBES_FOUND, len(judged.probes)) and similarity(text, judged.positive) >= NEAR
+
+
+def _probes(key: str) -> list[str]:
+    """Pieces of a normalised text, evenly spread; none of a text too short for them."""
+    room = len(key) - _PROBE_WIDTH
+    if room < _PROBES:
+        return []
+    starts = (room * i // (_PROBES - 1) for i in range(_PROBES))
+    return [key[start : start + _PROBE_WIDTH] for start in starts]

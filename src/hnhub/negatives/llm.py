@@ -1,0 +1,171 @@
+"""Negatives that a language model writes, from the query's text only (`llm`, arXiv 2504.21015) or from query and positive (`llm-pos`)."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hnhub.errors import InputError
+from hnhub.llm.prompts import Prompt
+from hnhub.llm.types import Answer, LanguageModel, Request
+from hnhub.negatives._copies import generated_fault, is_copy
+from hnhub.negatives._texts import Texts
+from hnhub.progress import report
+from hnhub.records import Drop, Provenance, Recipe
+from hnhub.schema import CANDIDATES, LEDGER, arrow_schema
+from hnhub.stages import fingerprint
+
+__all__ = ["MAX_ROUNDS", "make_candidates"]
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS = 3
+"""Each round asks once more for every negative that is missing: at most so many times `recipe.negatives` asks a query."""
+
+_BATCH = 1024
+# Queries whose texts are held at once; large enough that the model is rarely idle between two batches.
+
+
+@dataclass
+class _Query:
+    query_id: str
+    query: str
+    positive_id: str
+    positive: str
+    asked: int = 0
+    usable: list[str] = field(default_factory=list)
+    found: list[tuple[str, Provenance]] = field(default_factory=list)
+
+
+def make_candidates(
+    out: Path,
+    *,
+    documents: Path,
+    queries: Path,
+    recipe: Recipe,
+    with_positive: bool,
+    model: LanguageModel,
+    prompt: Prompt,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    """Write candidates.parquet (CANDIDATES) and ledger.parquet into `out`; return the facts.
+
+    Each query is asked for until `recipe.negatives` texts are there that are no copies of query, positive or each other,
+    or for MAX_ROUNDS rounds. Every text that came is a candidate, in the order of the asks (the guard judges them); an
+    ask that failed or brought an example of the prompt stands in the ledger. A query's positive stands before its candidates.
+    """
+    method = "llm-pos" if with_positive else "llm"
+    frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
+    texts = Texts(documents)
+    totals: Counter[str] = Counter()
+    drops: list[Drop] = []
+    plain = Provenance(method, corpus_revision=corpus_revision)
+    columns = arrow_schema(CANDIDATES)
+    with pq.ParquetWriter(out / "candidates.parquet", columns, compression="zstd") as writer:
+        for at in range(0, len(frozen), _BATCH):
+            batch = _batch(frozen[at : at + _BATCH], texts, documents)
+            for _ in range(MAX_ROUNDS):
+                requests = list(_requests(batch, method, recipe, prompt))
+                by_id = {one.query_id: one for one in batch}
+                for done, (query_id, answer) in enumerate(_ask(model, requests), 1):
+                    drops += _take(by_id[query_id], answer, prompt, method, corpus_revision)
+                    totals.update(
+                        asked=1,
+                        prompt_tokens=answer.prompt_tokens,
+                        completion_tokens=answer.completion_tokens,
+                    )
+                    report(f"{method}: queries", at + len(batch) * done // len(requests), len(frozen))
+            totals["short"] += sum(len(one.usable) < recipe.negatives for one in batch)
+            rows = [row for one in batch for row in _rows(one, plain)]
+            totals["candidates"] += len(rows) - len(batch)
+            writer.write_table(pl.DataFrame(rows, schema=CANDIDATES).to_arrow().cast(columns))
+    pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
+    if totals["short"]:
+        log.warning(
+            "%s: %d of %d queries got fewer than %d usable negatives",
+            method,
+            totals["short"],
+            len(frozen),
+            recipe.negatives,
+        )
+    names = ("asked", "candidates", "short", "prompt_tokens", "completion_tokens")
+    dropped = dict(sorted(Counter(drop.reason for drop in drops).items()))
+    return {"method": method, "queries": len(frozen), **{name: totals[name] for name in names}, "dropped": dropped}
+
+
+def _batch(frozen: pl.DataFrame, texts: Texts, documents: Path) -> list[_Query]:
+    found = texts.of(frozen["positive_ids"].list.first())
+    batch = []
+    for query_id, query, (positive_id, *_) in frozen.iter_rows():
+        if positive_id not in found:
+            raise InputError(
+                f"{documents}: has no document {positive_id!r} (the positive of query {query_id!r})", do="build again"
+            )
+        batch.append(_Query(query_id, query, positive_id, found[positive_id]))
+    return batch
+
+
+def _requests(batch: Sequence[_Query], method: str, recipe: Recipe, prompt: Prompt) -> Iterator[tuple[str, Request]]:
+    """As many asks for each query as negatives are missing; one, where an answer brings several."""
+    several = bool(prompt.schema) and "negatives" in json.loads(prompt.schema or "")["properties"]
+    for one in batch:
+        missing = recipe.negatives - len(one.usable)
+        values = {"query": one.query, "positive": one.positive} if method == "llm-pos" else {"query": one.query}
+        for _ in range(min(missing, 1) if several else missing):
+            parts = {"seed": recipe.seed, "method": method, "query": one.query_id, "ask": one.asked}
+            yield (
+                one.query_id,
+                Request(
+                    id=f"{one.query_id}#{one.asked}",
+                    method=method,
+                    messages=prompt.messages(**values),
+                    schema=prompt.schema,
+                    prompt_sha256=prompt.sha256,
+                    max_tokens=prompt.max_tokens,
+                    temperature=recipe.temperature,
+                    top_p=recipe.top_p,
+                    seed=int(fingerprint(parts)[:8], 16) >> 1,
+                ),
+            )
+            one.asked += 1
+
+
+def _ask(model: LanguageModel, requests: Sequence[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
+    answers = model.ask(request for _, request in requests)
+    for (query_id, _), answer in zip(requests, answers, strict=True):
+        yield query_id, answer
+
+
+def _take(one: _Query, answer: Answer, prompt: Prompt, method: str, corpus_revision: str) -> list[Drop]:
+    """Add an answer's texts to the query's candidates; return what was dropped."""
+
+    def drop(reason: str, detail: str | None) -> Drop:
+        return Drop(f"candidates/{method}", reason, method, one.query_id, detail=detail)
+
+    if answer.failure is not None:
+        return [drop("model_failure", answer.failure)]
+    drops = []
+    provenance = replace(answer.provenance, method=method, corpus_revision=corpus_revision)
+    examples = [turn.content for turn in prompt.turns if turn.role == "assistant"]
+    texts = prompt.texts(answer)
+    for text in texts:
+        if any(is_copy(text, example) for example in examples):
+            drops.append(drop("prompt_example", text))
+            continue
+        one.found.append((text, provenance))
+        if not generated_fault(text, query=one.query, positive=one.positive, earlier=one.usable):
+            one.usable.append(text)
+    return drops if texts else [drop("empty", None)]
+
+
+def _rows(one: _Query, plain: Provenance) -> Iterator[dict[str, Any]]:
+    empty = {"query_id": one.query_id, "document_id": None, "text": None, "rank": None, "score": None}
+    yield {**empty, "document_id": one.positive_id, "label": 1, "provenance": asdict(plain)}
+    for rank, (text, provenance) in enumerate(one.found, 1):
+        yield {**empty, "text": text, "label": 0, "rank": rank, "provenance": asdict(provenance)}
