@@ -1,0 +1,32 @@
+"""Compiling: explicit signatures, the GIL released, machine code kept on disk."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["compiled"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(signature: str | None = None) -> Callable[[_Function], _Function]:
+    """Compile a kernel for one signature, or (None) a helper that the kernels of the same file call.
+
+    numba keeps the machine code beside the source, or in the user's cache folder if that is read-only
+    (NUMBA_CACHE_DIR overrides both). Where neither can be written the kernel is compiled in every process.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+
+    def compile_(function: _Function) -> _Function:
+        kernel: _Function
+        if signature is None:
+            kernel = numba.njit(inline="never", **options)(function)
+            return kernel
+        try:
+            kernel = numba.njit(signature, cache=True, **options)(function)
+        except RuntimeError:  # numba: "cannot cache function: no locator available"
+            kernel = numba.njit(signature, **options)(function)
+        return kernel
+
+    return compile_

@@ -1,0 +1,236 @@
+"""Postings and scores as machine code.
+
+A shard is a range of documents. A term's postings are `rows[starts[t]:starts[t + 1]]` (int32, within the shard,
+ascending) and `values` beside them (float32): the term's frequency at first, its share of the score at last. A term
+that many of the documents have is a row of `dense` instead (float32, one value a document): adding it up takes a
+vector instruction for eight documents, and no more memory.
+"""
+
+# numba's types stand in the signatures; a kernel's arguments are its arrays.
+# ruff: noqa: PLR0917
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+
+import numpy as np
+
+from hnhub.negatives._bm25_jit import compiled
+
+__all__ = ["count_terms", "finish", "invert", "score_pairs", "search", "weigh"]
+
+_BLOCK = 1 << 15
+"""Documents whose scores are added up together: 128 KiB, which fits a core's own cache."""
+_STRIDE = 32
+_LOW = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+
+
+@compiled(
+    "int64(int32[::1], int64[::1], int64[::1], int32[::1], int32[::1], int32[::1], uint16[::1], int64[::1], int32[::1])"
+)
+def count_terms(tokens, ends, starts, terms, last, out_terms, out_counts, out_ends, lengths):
+    """Count each document's terms. `last` (-1 for each term) is scratch. Returns the number of postings written.
+
+    Word w stands for `terms[starts[w]:starts[w + 1]]`. A count stops at 65,535, where the score no longer moves.
+    """
+    written = np.int32(0)
+    token = 0
+    for document in range(ends.size):
+        first = written
+        length = 0
+        while token < ends[document]:
+            word = tokens[token]
+            token += 1
+            for i in range(starts[word], starts[word + 1]):
+                term = terms[i]
+                if term < 0:
+                    continue
+                length += 1
+                at = last[term]
+                if at >= first:
+                    if out_counts[at] < 65535:
+                        out_counts[at] += np.uint16(1)
+                else:
+                    last[term] = written
+                    out_terms[written] = term
+                    out_counts[written] = 1
+                    written += np.int32(1)
+        out_ends[document] = written
+        lengths[document] = length
+    return written
+
+
+@compiled(
+    "int64(int32[::1], uint16[::1], int64[::1], int64, int64[::1], int32[::1], int32[::1], float32[::1], float32[:, ::1])"
+)
+def invert(terms, counts, ends, row, cursors, dense_rows, rows, values, dense):
+    """Put a chunk's postings (documents `row`, `row + 1`, ...) where `cursors` says their terms' go on."""
+    at = 0
+    for i in range(ends.size):
+        while at < ends[i]:
+            term = terms[at]
+            if dense_rows[term] >= 0:
+                dense[dense_rows[term], row + i] = counts[at]
+            else:
+                cursor = cursors[term]
+                rows[cursor] = row + i
+                values[cursor] = counts[at]
+                cursors[term] = cursor + 1
+            at += 1
+    return 0
+
+
+@compiled(
+    "int64(int64[::1], int32[::1], float32[::1], float32[:, ::1], int32[::1], float32[::1], float64[::1],"
+    " float64, float64, float64, float64)"
+)
+def weigh(starts, rows, values, dense, dense_terms, idf, norms, k1, factor, shift, delta):
+    """Turn frequencies into scores, in place: idf * (delta + factor * (x + shift) / (x + shift + k1)).
+
+    x is the frequency over the document's `norms`, 1 - b + b * length / average length.
+    """
+    for term in range(starts.size - 1):
+        for at in range(starts[term], starts[term + 1]):
+            x = values[at] / norms[rows[at]] + shift
+            values[at] = idf[term] * (delta + factor * x / (x + k1))
+    for i in range(dense_terms.size):
+        for row in range(dense.shape[1]):
+            if dense[i, row] > 0:
+                x = dense[i, row] / norms[row] + shift
+                dense[i, row] = idf[dense_terms[i]] * (delta + factor * x / (x + k1))
+    return 0
+
+
+@compiled()
+def _keep_largest(keys, count, k):
+    """Move the k largest of `keys[:count]` to the front (Hoare's selection)."""
+    low, high = 0, count - 1
+    while low < high:
+        a, b, c = keys[low], keys[(low + high) // 2], keys[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while keys[i] > pivot:
+                i += 1
+            while keys[j] < pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            return
+
+
+@compiled()
+def _add_up(rows, values, dense, cursors, stops, dense_rows, weights, first, last, sums, begin, end):
+    """Scores of the documents `begin` to `end` for the query of terms `first` to `last`, in the query's order."""
+    for term in range(first, last):
+        weight = weights[term]
+        dense_row = dense_rows[term]
+        if dense_row >= 0:
+            for i in range(end - begin):
+                sums[i] += weight * dense[dense_row, begin + i]
+        else:
+            at, stop = cursors[term], stops[term]
+            while at < stop and rows[at] < end:
+                sums[rows[at] - begin] += weight * values[at]
+                at += 1
+            cursors[term] = at
+
+
+@compiled(
+    "int64(int32[::1], float32[::1], float32[:, ::1], int64, int64, int64[::1], int64[::1], int32[::1], float32[::1],"
+    " int64[::1], int64, uint64[:, ::1], int64[::1], float32[::1])"
+)
+def search(
+    rows, values, dense, documents, first_row, cursors, stops, dense_rows, weights, ends, k, keys, counts, floors
+):
+    """Offer every document of a shard to each query's best.
+
+    Query q has the terms `ends[q - 1]:ends[q]` of `cursors` and `stops` (its postings), `dense_rows` and `weights`.
+    `keys[q, :counts[q]]` holds its best so far, the k best among them: the score's bits (a positive float's order is
+    its bits' order), then the row's complement, so that of equal scores the earlier document is the larger key.
+    Only a score over `floors[q]` gets in; later documents with equal scores would lose.
+    """
+    sums = np.zeros(_BLOCK + _STRIDE, np.float32)
+    bits = sums.view(np.uint32)
+    one = np.zeros(1, np.float32)
+    one_bits = one.view(np.uint32)
+    room = keys.shape[1]
+    for query in range(ends.size):
+        first = ends[query - 1] if query > 0 else 0
+        last = ends[query]
+        best, count, floor = keys[query], counts[query], floors[query]
+        for begin in range(0, documents, _BLOCK):
+            end = min(begin + _BLOCK, documents)
+            _add_up(rows, values, dense, cursors, stops, dense_rows, weights, first, last, sums, begin, end)
+            for stride in range(0, end - begin, _STRIDE):
+                over = 0
+                for i in range(stride, stride + _STRIDE):
+                    over += sums[i] > floor
+                if over == 0:
+                    continue
+                for i in range(stride, stride + _STRIDE):
+                    if sums[i] > floor:
+                        row = np.uint64(first_row + begin + i)
+                        best[count] = (np.uint64(bits[i]) << _32) | (_LOW - row)
+                        count += 1
+                        if count == room:
+                            _keep_largest(best, count, k)
+                            count = k
+                            lowest = best[0]
+                            for j in range(1, k):
+                                lowest = min(lowest, best[j])
+                            one_bits[0] = np.uint32(lowest >> _32)
+                            floor = one[0]
+            sums[: end - begin] = 0
+        counts[query], floors[query] = count, floor
+    return 0
+
+
+@compiled("int64(uint64[:, ::1], int64[::1], int32[:, ::1], float32[:, ::1])")
+def finish(keys, counts, ids, scores):
+    """The best of each query, sorted: rows (the rest -1) and scores (the rest 0)."""
+    k = ids.shape[1]
+    score_bits = scores.view(np.uint32)
+    for query in range(counts.size):
+        best = keys[query]
+        count = min(k, counts[query])
+        if counts[query] > k:
+            _keep_largest(best, counts[query], k)
+        ordered = np.sort(best[:count])
+        for i in range(count):
+            key = ordered[count - 1 - i]
+            ids[query, i] = np.int32(_LOW - (key & _LOW))
+            score_bits[query, i] = np.uint32(key >> _32)
+    return 0
+
+
+@compiled(
+    "int64(int32[::1], float32[::1], float32[:, ::1], int64[::1], int64[::1], int32[::1], float32[::1], int64[::1],"
+    " int64[::1], float32[::1])"
+)
+def score_pairs(rows, values, dense, starts, stops, dense_rows, weights, ends, wanted, scores):
+    """The score of one document (`wanted`, a row of the shard; -1 for none) for each query, laid out as in `search`."""
+    for query in range(ends.size):
+        if wanted[query] < 0:
+            continue
+        total = np.float32(0)
+        for term in range(ends[query - 1] if query > 0 else 0, ends[query]):
+            if dense_rows[term] >= 0:
+                total += weights[term] * dense[dense_rows[term], wanted[query]]
+                continue
+            low, high = starts[term], stops[term]
+            while low < high:
+                middle = (low + high) // 2
+                if rows[middle] < wanted[query]:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < stops[term] and rows[low] == wanted[query]:
+                total += weights[term] * values[low]
+        scores[query] = total
+    return 0

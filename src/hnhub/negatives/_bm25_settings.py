@@ -1,0 +1,69 @@
+"""What a BM25 index is made from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from hnhub.errors import UsageError
+
+__all__ = ["BM25Settings", "Engine", "Method", "Stemmer"]
+
+Method = Literal["lucene", "okapi", "bm25+", "bm25l"]
+Stemmer = Literal["porter", "english"]
+Engine = Literal["hnhub", "bm25s", "rank_bm25"]
+
+_DELTA: Mapping[str, float] = {"bm25+": 1.0, "bm25l": 0.5}
+"""The papers' values (Lv and Zhai 2011); the other methods have no delta."""
+
+
+@dataclass(frozen=True)
+class BM25Settings:
+    """Formula, parameters and analysis. The defaults are those of Anserini's BEIR runs.
+
+    `method`: the formula (docs/bm25.md). `delta`: None is the paper's value of bm25+ (1.0) or bm25l (0.5).
+    `stemmer`: "porter" (Lucene's English analyser), "english" (Porter2) or None. `stop_words`: "english" (Lucene's 33)
+    or None. `engine`: "hnhub", or a reference engine that gets the same tokens and keeps everything in memory.
+    """
+
+    method: Method = "lucene"
+    k1: float = 0.9
+    b: float = 0.4
+    delta: float | None = None
+    stemmer: Stemmer | None = "porter"
+    stop_words: Literal["english"] | None = "english"
+    engine: Engine = "hnhub"
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a value that no index can have."""
+        for name, value, allowed in (
+            ("method", self.method, get_args(Method)),
+            ("stemmer", self.stemmer, (*get_args(Stemmer), None)),
+            ("stop_words", self.stop_words, ("english", None)),
+            ("engine", self.engine, get_args(Engine)),
+        ):
+            if value not in allowed:
+                raise UsageError(f"BM25 {name} {value!r} is unknown", do=f"use one of {allowed}")
+        if not (self.k1 >= 0 and 0 <= self.b <= 1 and (self.delta is None or self.delta >= 0)):
+            raise UsageError(
+                f"BM25 parameters k1={self.k1} b={self.b} delta={self.delta} make no sense",
+                do="use k1 >= 0, 0 <= b <= 1 and delta >= 0",
+            )
+
+    @property
+    def effective_delta(self) -> float:
+        """The delta of the formula: the one that was set, or the method's own."""
+        return _DELTA.get(self.method, 0.0) if self.delta is None else self.delta
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for fingerprints and records."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """One line for provenance, e.g. `lucene k1=0.9 b=0.4 stemmer=porter stop_words=english`."""
+        parts = [self.method, f"k1={self.k1:g}", f"b={self.b:g}"]
+        if self.method in _DELTA:
+            parts.append(f"delta={self.effective_delta:g}")
+        parts += [f"stemmer={self.stemmer or 'none'}", f"stop_words={self.stop_words or 'none'}"]
+        if self.engine != "hnhub":
+            parts.append(f"engine={self.engine}")
+        return " ".join(parts)

@@ -1,0 +1,250 @@
+"""BM25 candidates: an index over a corpus's documents, kept and reused, and the best documents for every query."""
+
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hnhub.errors import InputError
+from hnhub.negatives._bm25_settings import BM25Settings
+from hnhub.records import Provenance
+from hnhub.schema import CANDIDATES
+from hnhub.stages import file_sha256, fingerprint, finished, run_stage
+
+if TYPE_CHECKING:
+    from hnhub.negatives._bm25_index import Index
+
+__all__ = ["BM25Index", "BM25Settings", "index_texts", "make_candidates", "open_index"]
+
+log = logging.getLogger(__name__)
+
+_ENGINE_VERSION = 1
+"""Goes up when the same documents and settings would give another index."""
+_RECORD = "index.json"
+_CHUNK_ROWS = 8192
+_QUERY_ROWS = 4096
+
+
+class BM25Index(Protocol):
+    """What an engine's index offers."""
+
+    @property
+    def documents(self) -> int:
+        """How many documents are indexed."""
+
+    @property
+    def document_ids(self) -> pa.ChunkedArray:
+        """The documents' ids, by row."""
+
+    def search(self, texts: Sequence[str], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The best `k` documents of each query, best first, ties by document order.
+
+        Returns rows of documents (int32 [queries, k], -1 where fewer score above 0) and scores (float32 [queries, k]).
+        """
+
+    def scores(self, texts: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The score of one document (by row; -1 for none) for each query: float32 [queries]."""
+
+
+def open_index(
+    documents: Path, folder: Path, settings: BM25Settings | None = None, threads: int | None = None
+) -> BM25Index:
+    """The index of documents.parquet (schema.DOCUMENTS), made in a subfolder of `folder` unless it is there.
+
+    An index is found again by the documents' bytes and the settings. Its files' hashes are checked first; a damaged
+    index is made again. Several processes may ask for the same index: one makes it, the others wait.
+    Raises InputError if the documents can't be read, MissingExtra if a reference engine is not installed.
+    """
+    settings = settings or BM25Settings()
+    threads = threads or _cores()
+    if not documents.is_file():
+        raise InputError(f"{documents}: no such file", do="make the corpus stage first")
+    if settings.engine != "hnhub":
+        from hnhub.negatives._bm25_reference import reference_index
+
+        return reference_index(documents, settings)
+    from hnhub.negatives._bm25_index import load_index
+
+    parts = {"engine": _ENGINE_VERSION, "documents": file_sha256(documents), "settings": settings.as_dict()}
+    place = folder / fingerprint(parts)[:16]
+    with _waiting_lock(folder, place.name):
+        if not _is_whole(place, parts):
+            run_stage(place, parts, lambda out, _: _make_index(out, documents, settings, threads), record_name=_RECORD)
+    return load_index(place, settings, threads)
+
+
+def index_texts(texts: Sequence[str], settings: BM25Settings | None = None, threads: int | None = None) -> "Index":
+    """An index of texts, in memory; its document ids are the texts' positions."""
+    from hnhub.negatives._bm25_build import build
+    from hnhub.negatives._bm25_index import Index
+    from hnhub.negatives._bm25_vocabulary import to_arrow
+
+    settings = settings or BM25Settings()
+    threads = threads or _cores()
+    chunks = (to_arrow(texts[first : first + _CHUNK_ROWS]) for first in range(0, len(texts), _CHUNK_ROWS))
+    terms, shards = build(chunks, settings, lambda _, shard: lambda: shard, threads=threads)
+    count = len(texts)
+    return Index(settings, terms, list(shards), threads, lambda: pa.chunked_array([pa.array(map(str, range(count)))]))
+
+
+def make_candidates(
+    out: Path,
+    work: Path,
+    *,
+    documents: Path,
+    queries: Path,
+    depth: int,
+    settings: BM25Settings,
+    index_folder: Path,
+    corpus_revision: str | None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Write `out`/candidates.parquet (schema.CANDIDATES): the best `depth` documents of every query of `queries`.
+
+    A row's label is 1 if the document is the query's first positive; where that was not among the best, it follows
+    them without a rank, with its score. Returns the stage's facts. Nothing is kept in `work`: the index, in
+    `index_folder`, is what takes time. Raises InputError if a file can't be read or a positive is no document.
+    """
+    del work
+    index = open_index(documents, index_folder, settings, threads)
+    provenance = Provenance(method="bm25", model=str(settings), corpus_revision=corpus_revision)
+    positives = _positive_rows(queries, index.document_ids)
+    schema = pl.DataFrame(schema=CANDIDATES).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    totals = {"queries": 0, "candidates": 0, "without_candidates": 0, "positives_retrieved": 0}
+    with pq.ParquetWriter(out / "candidates.parquet", schema, compression="zstd") as writer:
+        for batch in pq.ParquetFile(queries).iter_batches(_QUERY_ROWS, columns=["query_id", "query"]):
+            texts = batch.column("query").to_pylist()
+            rows, scores = index.search(texts, depth)
+            positive = positives[totals["queries"] : totals["queries"] + len(texts)]
+            retrieved = ((rows == positive[:, None]) & (rows >= 0)).any(axis=1)
+            own = index.scores(texts, np.where(retrieved, -1, positive))
+            # One more column: the positive where it was not retrieved.
+            rows = np.column_stack([rows, np.where(retrieved, -1, positive)])
+            scores = np.column_stack([scores, own])
+            writer.write_table(
+                _table(
+                    schema,
+                    query_ids=batch.column("query_id"),
+                    document_ids=index.document_ids,
+                    rows=rows,
+                    scores=scores,
+                    positive=positive,
+                    provenance=provenance,
+                )
+            )
+            totals["queries"] += len(texts)
+            totals["candidates"] += int((rows[:, :depth] >= 0).sum())
+            totals["without_candidates"] += int((rows[:, 0] < 0).sum()) if depth else len(texts)
+            totals["positives_retrieved"] += int(retrieved.sum())
+    return {"method": "bm25", "documents": index.documents, "depth": depth, "settings": settings.as_dict(), **totals}
+
+
+def _table(
+    schema: pa.Schema,
+    *,
+    query_ids: pa.Array,
+    document_ids: pa.ChunkedArray,
+    rows: NDArray[np.integer[Any]],
+    scores: NDArray[np.float32],
+    positive: NDArray[np.int64],
+    provenance: Provenance,
+) -> pa.Table:
+    """Candidates of a batch; the last column of `rows` has no rank."""
+    query, column = np.nonzero(rows >= 0)
+    found = rows[query, column]
+    size = len(found)
+    columns = {
+        "query_id": query_ids.take(pa.array(query)),
+        "document_id": document_ids.take(pa.array(found)),
+        "text": pa.nulls(size, pa.large_string()),
+        "label": pa.array((found == positive[query]).astype(np.int8)),
+        "rank": pa.array(column + 1, pa.int32(), mask=column == rows.shape[1] - 1),
+        "score": pa.array(scores[query, column].astype(np.float64)),
+        "provenance": pa.repeat(pa.scalar(asdict(provenance), schema.field("provenance").type), size),
+    }
+    return pa.table({name: column.cast(schema.field(name).type) for name, column in columns.items()}, schema=schema)
+
+
+def _positive_rows(queries: Path, document_ids: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The row of each query's first positive, -1 for a query without one."""
+    try:
+        frame = pl.read_parquet(queries, columns=["query_id", "positive_ids"])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{queries}: can't be read as queries ({error})", do="make the queries stage again") from error
+    first = frame.get_column("positive_ids").list.first()
+    wanted = first.drop_nulls().unique(maintain_order=True).to_arrow().cast(pa.large_string())
+    place = pc.index_in(document_ids.cast(pa.large_string()), value_set=wanted)
+    place = place.fill_null(-1).to_numpy()
+    row_of = np.full(len(wanted), -1, np.int64)
+    (found,) = np.nonzero(place >= 0)
+    # Backwards, so that of two documents with one id the first stays.
+    row_of[place[found[::-1]]] = found[::-1]
+    numbers = pc.index_in(first.to_arrow().cast(pa.large_string()), value_set=wanted).fill_null(-1).to_numpy()
+    rows = np.where(numbers >= 0, np.append(row_of, -1)[numbers], -1)
+    missing = np.flatnonzero((numbers >= 0) & (rows < 0))
+    if len(missing):
+        query_id, positive = frame["query_id"][int(missing[0])], first[int(missing[0])]
+        raise InputError(
+            f"{queries}: query {query_id}: its positive {positive} is not among the documents",
+            do="make the queries stage again from this corpus",
+        )
+    return rows
+
+
+def _make_index(out: Path, documents: Path, settings: BM25Settings, threads: int) -> dict[str, Any]:
+    from hnhub.negatives._bm25_build import Shard, build
+    from hnhub.negatives._bm25_documents import read_chunks
+    from hnhub.negatives._bm25_index import load_shard, save_shard, save_terms
+    from hnhub.negatives._bm25_vocabulary import to_arrow
+
+    def keep(number: int, shard: Shard) -> Any:
+        save_shard(out, number, shard)
+        first_row = shard.first_row
+        return lambda: load_shard(out, number, first_row, writable=True)
+
+    log.info("indexing %s", documents)
+    chunks = map(to_arrow, read_chunks(documents, out / "document_ids.arrow"))
+    terms, shards = build(chunks, settings, keep, threads=threads)
+    save_terms(out, terms)
+    count = 0
+    postings = 0
+    for shard in shards:
+        count += shard.documents
+        postings += len(shard.rows)
+    return {"documents": count, "terms": terms.count, "postings": postings, "settings": settings.as_dict()}
+
+
+def _is_whole(place: Path, parts: dict[str, Any]) -> bool:
+    try:
+        record = finished(place, parts, record_name=_RECORD)
+    except InputError as error:
+        log.warning("%s: indexing again", error.what)
+        record = None
+    if record is not None and record.fingerprint == fingerprint(parts):
+        return True
+    shutil.rmtree(place, ignore_errors=True)
+    return False
+
+
+@contextmanager
+def _waiting_lock(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
