@@ -59,12 +59,6 @@ class Source:
             identity["pydocs"] = pydocs.identity()
         return identity
 
-    def revision(self) -> str:
-        """One word for the text that was loaded: a commit, `python-3.x.y`, or `files-` and a hash."""
-        if self.folder is not None:
-            return f"files-{fingerprint(self.identity()['files'])[:16]}"
-        return self.hub_revision or pydocs.revision()
-
 
 def resolve(name: str, folder: Path | None = None) -> Source:
     """Find a corpus by its catalog name, its folder, or its id on the Hub (`owner/name` or `owner/name@revision`).
@@ -104,6 +98,7 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
     Documents with neither title nor text, and judgements on them, are dropped into the ledger; anything else that is
     wrong is an InputError naming file and line. The counts of a catalog corpus must be the catalog's.
     """
+    identity = source.identity()
     with _layout(source) as (layout, drops):
         facts = convert(out, layout, drops)
     source_counts = facts.pop("source_counts")
@@ -113,11 +108,18 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
         log.info("%s: dropped %s: %d", source.name, reason, number)
     return {
         "corpus": source.name,
-        "revision": source.revision(),
-        "source": source.identity(),
+        "revision": _revision(source, identity),
+        "source": identity,
         "licence": source.spec.licence if source.spec else "unknown",
         **facts,
     }
+
+
+def _revision(source: Source, identity: dict[str, Any]) -> str:
+    """One word for the text: a commit, `python-3.x.y`, or `files-` and a hash."""
+    if source.folder is not None:
+        return f"files-{fingerprint(identity['files'])[:16]}"
+    return source.hub_revision or pydocs.revision()
 
 
 def _local(name: str) -> Path | None:

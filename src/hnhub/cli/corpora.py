@@ -1,0 +1,82 @@
+"""`hnhub corpora`: the catalog as a table, one corpus in full, or all of it as JSON."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import click
+
+from hnhub.corpus.catalog import CATALOG, FAMILIES, CorpusSpec, find
+
+__all__ = ["corpora"]
+
+_TEXT = {True: "yes", False: "ids only", None: "unclear"}
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def corpora(name: str | None, as_json: bool) -> None:
+    """List the catalog, or everything on one corpus.
+
+    The column "publish" says whether a dataset may carry the corpus's text, as far as its licence is known.
+    """
+    if as_json:
+        entries = [asdict(spec) for spec in CATALOG.values()] if name is None else asdict(find(name))
+        click.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+    elif name is None:
+        click.echo("\n".join(_table(CATALOG.values())))
+    else:
+        click.echo("\n".join(f"{key:<16} {value}" for key, value in _facts(find(name))))
+
+
+def _table(specs: Iterable[CorpusSpec]) -> list[str]:
+    head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from")
+    rows: list[Sequence[str]] = [head]
+    for spec in specs:
+        splits = [f"{spec.judged_queries[split]:,}" if split in spec.judged_queries else "" for split in head[2:5]]
+        bm25 = f"{spec.bm25['flat']['nDCG@10']:.4f}" if spec.bm25 else ""
+        documents = f"{spec.documents:,}" if spec.documents else ""
+        publish = _TEXT[spec.redistributable]
+        rows.append((spec.name, documents, *splits, spec.licence, publish, spec.family, bm25, _from(spec)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    right = {1, 2, 3, 4, 8}
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _from(spec: CorpusSpec) -> str:
+    if spec.hub_id is None:
+        return "your own copy" if spec.access == "gated" else "Python"
+    return "Hub, pinned" if spec.revision else "Hub, newest"
+
+
+def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
+    yield "name", spec.name
+    yield "title", spec.title
+    yield "documents", f"{spec.documents:,}" if spec.documents else "depends on the Python version"
+    yield "judged queries", ", ".join(f"{split} {count:,}" for split, count in spec.judged_queries.items())
+    yield "licence", f"{spec.licence} ({spec.licence_source})"
+    if spec.licence_note:
+        yield "", spec.licence_note
+    yield "publish text", _TEXT[spec.redistributable]
+    yield "access", spec.access
+    for what, repo, revision in (
+        ("Hub", spec.hub_id, spec.revision),
+        ("Hub, qrels", spec.qrels_hub_id, spec.qrels_revision),
+    ):
+        if repo:
+            yield what, f"{repo} @ {revision or 'the newest commit, recorded in the run'}"
+    if spec.mteb_id:
+        yield "mteb", spec.mteb_id
+    yield "queries are", f"{spec.family}: {FAMILIES[spec.family]}"
+    if spec.drop_same_id:
+        yield "in evaluation", "a document whose id equals the query's is dropped from the ranking"
+    for kind, figures in spec.bm25.items():
+        yield f"BM25 {kind}", ", ".join(f"{metric} {value:.4f}" for metric, value in figures.items())
+    yield "cite", spec.citation.replace("\n", "\n" + " " * 17)
