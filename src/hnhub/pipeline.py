@@ -59,7 +59,7 @@ class Build:
     @property
     def corpus_revision(self) -> str:
         """The revision of the corpus as it was loaded."""
-        return str(read_record(self.folder / "corpus" / "stage.json").facts["revision"])
+        return str(_facts(self.folder / "corpus").get("revision", "user"))
 
     def candidates(self, *sources: str) -> dict[str, Path]:
         """The candidates' files of these sources."""
@@ -128,6 +128,12 @@ def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None
     return {stage.name: records.get(stage.name) for stage in steps}
 
 
+def _facts(folder: Path) -> dict[str, Any]:
+    """What a finished stage recorded; nothing if the user put it there."""
+    record = folder / "stage.json"
+    return dict(read_record(record).facts) if record.exists() else {}
+
+
 def _parts(stage: Stage, records: Mapping[str, StageRecord]) -> dict[str, object]:
     kind = stage.name.partition("/")[0]
     inputs = {need: records[need].content for need in stage.needs}
@@ -153,7 +159,8 @@ def _queries(build: Build) -> Stage:
 
         index = bm25.open_index(build.documents, build.home / "bm25", threads=build.threads)
         rows, _ = index.search(queries, k)
-        return [[index.document_ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]
+        ids = index.document_ids
+        return [[ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]
 
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.queries.make import make_queries
@@ -318,25 +325,30 @@ def _negatives(build: Build, method: str) -> Stage:
 
 def _dataset(build: Build) -> Stage:
     recipe = build.recipe
-    negatives = tuple(f"negatives/{method}" for method in recipe.methods)
-    needs = ("corpus", "queries", *(f"candidates/{name}" for name in _candidate_sources(recipe)), *negatives)
+    sources = _candidate_sources(recipe)
+    candidates = (f"candidates/{source}" for source in sources)
+    needs = ("corpus", "queries", *candidates, *(f"negatives/{method}" for method in recipe.methods))
 
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.publish.finish import finish
+        from hnhub.publish.licences import may_publish_text
         from hnhub.rows.assemble import make_rows
 
+        made_before = ("corpus", *(f"candidates/{source}" for source in sources))
         make_rows(
             out,
             corpus=build.folder / "corpus",
             queries=build.folder / "queries",
             negatives={method: build.folder / "negatives" / method for method in recipe.methods},
             recipe=recipe,
+            ledgers={name.replace("/", "-"): build.folder / name / "ledger.parquet" for name in made_before},
+            publish_text=may_publish_text(build.source.spec, build.rights),
         )
         return finish(
             out,
             spec=build.source.spec,
             version=build.version,
-            stage_facts={name: dict(read_record(build.folder / name / "stage.json").facts) for name in needs},
+            stage_facts={name: _facts(build.folder / name) for name in needs},
             recipe=recipe,
             prompts={task: prompt.text for task, prompt in build.prompts.items()},
             rights_statement=build.rights,

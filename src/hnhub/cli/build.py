@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,8 @@ from hnhub.errors import UsageError
 if TYPE_CHECKING:
     from hnhub.llm.prompts import Prompt
     from hnhub.pipeline import Build, Stage
-    from hnhub.records import Recipe
     from hnhub.recipes import Decision
+    from hnhub.records import Recipe
     from hnhub.stages import StageRecord
 
 __all__ = ["build", "prepared"]
@@ -51,11 +51,8 @@ def build(as_json: bool, **options: Any) -> None:
 
 
 @contextmanager
-def prepared(options: Mapping[str, Any], *, offline: bool = False) -> "Iterator[Build]":
-    """A build as the options say, its model open. Everything that is given is checked before anything runs.
-
-    With `offline`, no server is started: what is not known without one is left open.
-    """
+def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
+    """A build as the options say, its model open. Everything that is given is checked before anything runs."""
     from hnhub.corpus.load import resolve
     from hnhub.home import home
     from hnhub.pipeline import Build
@@ -101,9 +98,7 @@ def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
     return recipe
 
 
-def _prompts(
-    decision: "Decision", recipe: "Recipe", family: str | None, given: tuple[str, ...]
-) -> "dict[str, Prompt]":
+def _prompts(decision: "Decision", recipe: "Recipe", family: str | None, given: tuple[str, ...]) -> "dict[str, Prompt]":
     from hnhub.llm.prompts import find_prompt
     from hnhub.pipeline import prompt_tasks
 
@@ -154,15 +149,25 @@ def _summary(record: "StageRecord") -> str:
 
 
 def _result(job: "Build", records: "Mapping[str, StageRecord]") -> dict[str, Any]:
-    stats = json.loads((job.folder / "dataset" / "stats.json").read_text(encoding="utf-8"))
+    folder = job.folder / "dataset"
+    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))["stats"]
     return {
-        "dataset": str(job.folder / "dataset"),
+        "dataset": str(folder),
         "fingerprint": records["dataset"].fingerprint,
-        "corpus": job.source.name,
-        "methods": list(job.recipe.methods),
-        "stats": stats,
+        "rows": stats["rows"],
+        "drops": stats["drops"],
+        "model": job.model.totals if job.model else None,
     }
 
 
 def _report(result: Mapping[str, Any]) -> str:
-    return json.dumps(result, indent=1)
+    """What lies where, what was dropped and why."""
+    rows = [(name, split, f"{count:,}") for name, splits in result["rows"].items() for split, count in splits.items()]
+    drops = [(drop["stage"], drop["method"] or "", drop["reason"], f"{drop['count']:,}") for drop in result["drops"]]
+    dropped = _columns(drops) if drops else ["  nothing"]
+    return "\n".join([f"dataset  {result['dataset']}", "", "rows", *_columns(rows), "", "dropped", *dropped])
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

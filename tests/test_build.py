@@ -1,0 +1,148 @@
+"""`hnhub build` as a user runs it: killed, resumed, repeated, refused."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from model_server import model_server
+
+WORDS = ["river", "stone", "engine", "glass", "winter", "market", "signal", "forest", "copper", "island", "paper", "bridge", "violin", "desert", "harbour", "candle", "planet", "garden", "mirror", "thunder", "kettle", "wagon", "feather", "anchor", "compass", "ladder", "lantern", "meadow", "orchard", "pepper", "quarry", "ribbon"]
+
+
+def write_corpus(folder: Path, documents: int = 300, queries: int = 60) -> Path:
+    """A BEIR folder of made-up passages, each judged relevant to at most one query."""
+    draw = random.Random(7)
+    (folder / "qrels").mkdir(parents=True)
+    texts = [f"{' '.join(draw.choices(WORDS, k=40))} number{i}." for i in range(documents)]
+    lines = [json.dumps({"_id": f"d{i}", "title": f"Title {i}", "text": text}) for i, text in enumerate(texts)]
+    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    judged = range(queries)
+    asked = [{"_id": f"q{i}", "text": f"{' '.join(draw.sample(texts[i].split(), 6))} number{i}"} for i in judged]
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, asked)) + "\n")
+    for split, part in (("train", judged[: queries * 3 // 4]), ("test", judged[queries * 3 // 4 :])):
+        rows = "".join(f"q{i}\td{i}\t1\n" for i in part)
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{rows}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "made")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with model_server(delay=0.01) as server:
+        yield server.url
+
+
+def arguments(corpus: Path, out: Path, endpoint: str) -> list[object]:
+    return [
+        "build", "made", "--corpus-dir", corpus, "--method", "llm", "--method", "bm25", "--queries", 40, "--negatives", 2,
+        "--depth", 20, "--endpoint", endpoint, "--out", out,
+    ]  # fmt: skip
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Path -> hash of every file of a dataset."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_build_is_whole_repeatable_and_valid(
+    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    built = hnhub(*arguments(corpus, tmp_path, endpoint), "--json")
+    assert built.returncode == 0, built.stderr
+    result = json.loads(built.stdout)
+    assert result["rows"]["bm25"]["train"] > 30
+    before = content(tmp_path / "made" / "dataset")
+    assert {"README.md", "croissant.json", "manifest.json", "stats.json"} <= set(before)
+
+    again = hnhub(*arguments(corpus, tmp_path, endpoint))
+    assert again.returncode == 0
+    assert again.stderr.count("there") >= 6
+    assert content(tmp_path / "made" / "dataset") == before
+    assert hnhub("validate", tmp_path / "made" / "dataset").returncode == 0
+
+
+def test_killed_at_ten_moments_a_build_ends_with_the_same_bytes(corpus: Path, endpoint: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+
+    def start(out: Path, home: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "hnhub", *map(str, arguments(corpus, out, endpoint))],
+            env={**environment, "HNHUB_HOME": str(home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    started = time.monotonic()
+    whole = start(tmp_path / "whole", tmp_path / "home-1")
+    _, errors = whole.communicate(timeout=200)
+    duration = time.monotonic() - started
+    assert whole.returncode == 0, errors.decode()
+
+    draw = random.Random(11)
+    kills = 0
+    for _ in range(10):
+        child = start(tmp_path / "killed", tmp_path / "home-2")
+        try:
+            child.wait(timeout=draw.uniform(0.15, 0.9) * duration)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            kills += 1
+        child.communicate()
+    last = start(tmp_path / "killed", tmp_path / "home-2")
+    _, errors = last.communicate(timeout=200)
+    assert last.returncode == 0, errors.decode()
+    assert kills >= 5
+    assert content(tmp_path / "killed" / "made" / "dataset") == content(tmp_path / "whole" / "made" / "dataset")
+    assert not list((tmp_path / "killed" / "made").glob("**/.work/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["nowhere", "--corpus-dir", "/nonexistent"], 2, "/nonexistent"),
+        (["made", "--method", "magic"], 2, "magic"),
+        (["made", "--method", "bm25", "--prompt", "negative"], 2, "TASK=FILE"),
+        (["made", "--method", "bm25", "--depth", "3", "--negatives", "5"], 2, "--depth"),
+        (["made", "--method", "llm", "--endpoint", "http://127.0.0.1:9"], 3, "127.0.0.1:9"),
+        (["made", "--method", "bm25", "--builder", "/nonexistent.py"], 2, "/nonexistent.py"),
+    ],
+)
+def test_what_can_not_work_is_refused_in_one_line(
+    corpus: Path,
+    tmp_path: Path,
+    hnhub: Callable[..., subprocess.CompletedProcess[str]],
+    options: list[str],
+    code: int,
+    message: str,
+) -> None:
+    where = [] if "--corpus-dir" in options else ["--corpus-dir", str(corpus)]
+    result = hnhub("build", *options, *where, "--queries-from", "qrels", "--out", tmp_path)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("**/*.parquet"))
+
+
+def test_two_builds_into_one_folder(
+    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    from hnhub.stages import lock
+
+    with lock(tmp_path / "made"):
+        result = hnhub(*arguments(corpus, tmp_path, endpoint))
+    assert result.returncode == 2
+    assert f"process {os.getpid()}" in result.stderr
