@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hnhub.errors import InputError, RuleBroken
 from hnhub.negatives._texts import Texts
 from hnhub.negatives.cut import CUT_REASONS, cut
-from hnhub.negatives.guard import Judged, judge
+from hnhub.negatives.guard import Judged, Keys, judge
 from hnhub.negatives.sample import in_window, sample
 from hnhub.progress import report
 from hnhub.records import Drop, Recipe, Verdict
@@ -109,8 +109,7 @@ class _Batch:
     def __init__(self, frame: pl.DataFrame, part: pl.DataFrame, texts: Texts, candidates: Path) -> None:
         ids = [part["positive_ids"].explode(), part["relevant"].explode(), frame["document_id"]]
         self.texts = texts.of(pl.concat(ids))
-        self.keys: dict[str, str] = {}
-        """Normalised texts by document id, as the guard needs them."""
+        self.keys = Keys(self.texts)
         self.queries = part.rows()
         self.ids: list[str | None] = frame["document_id"].to_list()
         self.generated: list[str | None] = frame["text"].to_list()
@@ -141,7 +140,7 @@ def _decide(batch: _Batch, method: str, recipe: Recipe, totals: Counter[str]) ->
     for (query_id, query, positive_ids, judged_ids), end in zip(batch.queries, batch.ends, strict=True):
         first = start + sum(batch.is_positive[start:end])
         positive_score = batch.scores[start] if first > start else None
-        judged = Judged(query, positive_ids[0], [*positive_ids, *(judged_ids or ())], batch.texts)
+        judged = Judged(query, positive_ids[0], [*positive_ids, *(judged_ids or ())], batch.texts, batch.keys)
         scores = batch.scores[first:end]
         verdicts = [
             verdict if reason is None else ("drop", reason)

@@ -1,11 +1,11 @@
 """What may not be a negative: likely false negatives, copies, duplicates. Every method's candidates pass here."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hnhub.negatives._copies import generated_fault
 from hnhub.text import NEAR, normalise, similarity
 
-__all__ = ["REASONS", "Judged", "judge"]
+__all__ = ["REASONS", "Judged", "Keys", "judge"]
 
 REASONS = {
     "positive": "it is the query's positive (of a written query: the passage that it was written from)",
@@ -19,27 +19,41 @@ REASONS = {
 }
 """Why the guard drops a candidate, in the order in which it looks."""
 
-_PROBES, _PROBE_WIDTH, _PROBES_FOUND = 24, 9, 8
+_PROBES, _PROBE_WIDTH = 24, 9
+_FEW_FOUND, _MANY_FOUND = 2, 5  # of 8, then of the other 16
+
+
+class Keys(dict[str, str]):
+    """Normalised texts by document id, made when they are first needed."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def __missing__(self, document_id: str) -> str:
+        return self.setdefault(document_id, normalise(self._texts[document_id]))
 
 
 class Judged:
     """A query with what is known to be relevant to it."""
 
-    def __init__(self, query: str, positive_id: str, relevant: Collection[str], texts: dict[str, str]) -> None:
-        """`relevant` holds the ids of all relevant documents, `texts` their contents (those that the corpus has)."""
+    def __init__(
+        self, query: str, positive_id: str, relevant: Collection[str], texts: Mapping[str, str], keys: Keys
+    ) -> None:
+        """`relevant` holds the ids of all relevant documents, `texts` the contents of those that the corpus has."""
         self.query = query
         self.positive_id = positive_id
         self.positive = texts[positive_id]
         self.relevant = frozenset(relevant)
         self.query_key = normalise(query)
-        self.relevant_keys = {normalise(texts[document_id]) for document_id in relevant if document_id in texts}
-        self.probes = _probes(normalise(self.positive))
+        self.relevant_keys = {keys[document_id] for document_id in relevant if document_id in texts}
+        self.probes = _probes(keys[positive_id])
 
 
-def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: dict[str, str]) -> list[str | None]:
+def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: Keys) -> list[str | None]:
     """For each candidate, (document id or None for a generated text, text), the reason to drop it, or None to keep it.
 
-    `keys` holds normalised texts by document id; what is missing is added. Of duplicates the first is kept.
+    Of duplicates the first is kept.
     """
     reasons: list[str | None] = []
     seen: set[str] = set()
@@ -51,7 +65,7 @@ def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: di
             reason = reason or generated_fault(text, query=judged.query, positive=judged.positive, earlier=generated)
             generated += [] if reason else [text]
         else:
-            key = keys[document_id] if document_id in keys else keys.setdefault(document_id, normalise(text))
+            key = keys[document_id]
             reason = _mined_fault(judged, document_id, text, key)
         if reason is None and key in seen:
             reason = "duplicate"
@@ -74,16 +88,21 @@ def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str |
 
 
 def _nearly_positive(judged: Judged, text: str, key: str) -> bool:
-    # The exact test costs half a millisecond, so it is kept for texts that hold a third of the positive's probes. Of a text at
-    # the threshold about two thirds are found, of another text on the topic hardly one.
-    found = sum(probe in key for probe in judged.probes)
-    return found >= min(_PROBES_FOUND, len(judged.probes)) and similarity(text, judged.positive) >= NEAR
+    # The exact test costs half a millisecond, so it is kept for texts that hold pieces of the positive: of a text at the
+    # threshold about two thirds of the probes are found, of another text on the topic hardly one.
+    few, many = judged.probes
+    if sum(probe in key for probe in few) < min(_FEW_FOUND, len(few)):
+        return False
+    if sum(probe in key for probe in many) < min(_MANY_FOUND, len(many)):
+        return False
+    return similarity(text, judged.positive) >= NEAR
 
 
-def _probes(key: str) -> list[str]:
-    """Pieces of a normalised text, evenly spread; none of a text too short for them."""
+def _probes(key: str) -> tuple[list[str], list[str]]:
+    """Pieces of a normalised text, evenly spread: a few to look for first, and more. None of a text too short for them."""
     room = len(key) - _PROBE_WIDTH
     if room < _PROBES:
-        return []
-    starts = (room * i // (_PROBES - 1) for i in range(_PROBES))
-    return [key[start : start + _PROBE_WIDTH] for start in starts]
+        return [], []
+    starts = [room * i // (_PROBES - 1) for i in range(_PROBES)]
+    probes = [key[start : start + _PROBE_WIDTH] for start in starts]
+    return probes[1::3], probes[::3] + probes[2::3]
