@@ -1,21 +1,43 @@
 """A small run on disk: finished stage folders, as the producing rooms leave them, of a corpus made here."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from hnhub import schema
+from hnhub.publish.finish import finish
 from hnhub.records import Recipe
 from hnhub.rows.assemble import make_rows
+from hnhub.stages import run_stage
 
 __all__ = ["PROMPT", "RECIPE", "make_dataset", "make_stages", "provenance"]
 
 RECIPE = Recipe(corpus="tiny", methods=("llm", "bm25"), negatives=2, queries=12, depth=4)
 PROMPT = "Write a passage that looks like an answer to the query but is none.\nQuery: {{query}}"
-PROMPT_SHA256 = "a" * 64
-THINGS = ("kettle", "river", "violin", "glacier", "orchard", "compass", "lantern", "harbour", "falcon", "mosaic", "tunnel", "quarry")
-FACTS = ("is older than most people think", "was measured twice in one summer", "changes its colour in the rain", "has a name of its own")
+PROMPT_SHA256 = hashlib.sha256(PROMPT.encode()).hexdigest()
+THINGS = (
+    "kettle",
+    "river",
+    "violin",
+    "glacier",
+    "orchard",
+    "compass",
+    "lantern",
+    "harbour",
+    "falcon",
+    "mosaic",
+    "tunnel",
+    "quarry",
+)
+FACTS = (
+    "is older than most people think",
+    "was measured twice in one summer",
+    "changes its colour in the rain",
+    "has a name of its own",
+)
 
 
 def make_stages(root: Path, *, shortfall: bool = True) -> dict[str, Path]:
@@ -35,27 +57,52 @@ def make_stages(root: Path, *, shortfall: bool = True) -> dict[str, Path]:
               for i, query in enumerate(train)]  # fmt: skip
     _write(root / "queries/queries.parquet", frozen, schema.FROZEN_QUERIES)
     _ledger(root / "queries", [("queries", None, "q99", None, "duplicate", "of q1")])
-    stages = {"corpus": root / "corpus", "queries": root / "queries", "bm25": root / "negatives/bm25", "llm": root / "negatives/llm"}
+    stages = {
+        "corpus": root / "corpus",
+        "queries": root / "queries",
+        "bm25": root / "negatives/bm25",
+        "llm": root / "negatives/llm",
+    }
     _mined(stages["bm25"], shortfall=shortfall)
     _generated(stages["llm"], shortfall=shortfall)
     return stages
 
 
-def make_dataset(root: Path, *, shortfall: bool = True) -> Path:
-    """The rows (data/, ledger/) of `make_stages`, below `root`/out."""
+def make_dataset(root: Path, *, shortfall: bool = True, recipe: Recipe = RECIPE, publish_text: bool = True) -> Path:
+    """The finished dataset of `make_stages`, in `root`/dataset."""
     stages = make_stages(root, shortfall=shortfall)
-    out = root / "out"
-    out.mkdir()
-    make_rows(
-        out, corpus=stages["corpus"], queries=stages["queries"], recipe=RECIPE,
-        negatives={method: stages[method] for method in ("bm25", "llm")},
-    )  # fmt: skip
-    return out
+
+    def make(out: Path, _: Path) -> dict[str, Any]:
+        make_rows(
+            out,
+            corpus=stages["corpus"],
+            queries=stages["queries"],
+            negatives={method: stages[method] for method in recipe.methods},
+            recipe=recipe,
+            publish_text=publish_text,
+        )
+        return finish(
+            out,
+            spec=None,
+            version="1.2.3",
+            stage_facts={"corpus": {"revision": "c1"}},
+            recipe=recipe,
+            prompts={"query": PROMPT, "negative": PROMPT},
+        )
+
+    run_stage(root / "dataset", {"made": "by a test"}, make, record_name="manifest.json")
+    return root / "dataset"
 
 
 def provenance(method: str, model: str | None = None) -> dict[str, str | int | None]:
     """A provenance struct; with a model, one of a prompt."""
-    prompted = {"prompt_sha256": PROMPT_SHA256, "sampling": '{"temperature":0.6,"top_p":0.95}', "seed": 0, "revision": "r1", "server": "test 1"}
+    prompted = {
+        "prompt_sha256": PROMPT_SHA256,
+        "sampling": '{"temperature":0.6,"top_p":0.95}',
+        "seed": 0,
+        "revision": "r1",
+        "server": "test 1",
+    }
     return {"method": method, "model": model, "corpus_revision": "c1"} | (prompted if model else {})
 
 
@@ -68,7 +115,18 @@ def _mined(stage: Path, *, shortfall: bool) -> None:
         rows.append((f"q{i}", f"d{i}-2", None, 1, 1, 9.5, source, "keep", None, None))
         rows.append((f"q{i}", f"d{i}-0", None, 0, 2, 8.5, source, "drop", "judged relevant", None))
         rows.append((f"q{i}", f"d{i}-1", None, 0, 3, 7.25, source, "keep", None, 1))
-        rows.append((f"q{i}", f"d{other}-3", None, 0, 4, 6.0, source, *(("drop", "duplicate", None) if few else ("keep", None, 2))))
+        rows.append(
+            (
+                f"q{i}",
+                f"d{other}-3",
+                None,
+                0,
+                4,
+                6.0,
+                source,
+                *(("drop", "duplicate", None) if few else ("keep", None, 2)),
+            )
+        )
         drops.append(("negatives", "bm25", f"q{i}", f"d{i}-0", "judged relevant", None))
         if few:
             drops.append(("negatives", "bm25", f"q{i}", f"d{other}-3", "duplicate", None))

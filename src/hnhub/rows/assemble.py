@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +30,7 @@ from hnhub.text import normalise
 __all__ = ["HELD_OUT", "join_scored", "make_rows", "to_triplets"]
 
 HELD_OUT = pl.Schema({"split": pl.String, "sha256": pl.String})
-"""ledger/held-out.parquet: hashes of the normalised queries of every split but `train`, so that anyone can look for leaks."""
+"""ledger/held-out.parquet: hashes of the normalised queries of the evaluation split, so that anyone can look for leaks."""
 
 _BATCH = 4096
 
@@ -60,6 +60,9 @@ def make_rows(
         for method in METHODS
         if method in negatives
     }
+    stages = {"queries": queries / "ledger.parquet", **(ledgers or {})}
+    stages |= {f"negatives-{method}": negatives[method] / "ledger.parquet" for method in paths}
+    stages = {name: _checked(path, LEDGER) for name, path in stages.items() if path.is_file()}
     scratch = out / ".texts"
     try:
         ids = [frozen.lazy().select(pl.col("positive_ids").list.first().alias("document_id"))]
@@ -69,26 +72,17 @@ def make_rows(
         counts = {"queries": _write_queries(out, frozen, hide=hide_query)}
         drops = []
         for method, path in paths.items():
-            log = _method_ledger(negatives[method])
             written, lost = _write_method(
                 out, method, path, frozen=frozen, texts=texts, recipe=recipe, hide_query=hide_query
             )
             counts |= written
-            drops += [drop for drop in lost if drop.query_id not in log]
+            told = _in_ledgers(method, stages.values())
+            drops += [drop for drop in lost if drop.query_id not in told]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    stages = {"queries": queries / "ledger.parquet", **(ledgers or {})}
-    stages |= {f"negatives-{method}": negatives[method] / "ledger.parquet" for method in paths}
     _write_ledgers(out, stages, drops)
     held_out = _write_held_out(out, corpus / "queries.parquet")
-    public = recipe.as_dict() | {"prompts": [[task, Path(path).name] for task, path in recipe.prompts]}
-    return {
-        "corpus": recipe.corpus,
-        "recipe": public,
-        "counts": counts,
-        "held_out": held_out,
-        "publishes_text": publish_text,
-    }
+    return {"counts": counts, "held_out": held_out, "publishes_text": publish_text}
 
 
 def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: Texts | None) -> pl.DataFrame:
@@ -218,16 +212,17 @@ def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
 
 def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop]) -> None:
     for name, path in sorted(stages.items()):
-        if path.is_file():
-            batches = pq.ParquetFile(_checked(path, LEDGER)).iter_batches()
-            write_parquet(out / "ledger" / f"{name}.parquet", map(pl.DataFrame, batches), LEDGER)
+        batches = pq.ParquetFile(path).iter_batches()
+        write_parquet(out / "ledger" / f"{name}.parquet", map(pl.DataFrame, batches), LEDGER)
     rows = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).select(LEDGER.names())
     write_parquet(out / "ledger" / "rows.parquet", [rows], LEDGER)
 
 
 def _write_held_out(out: Path, path: Path) -> dict[str, int]:
-    """Hash the corpus's queries outside `train`; returns their number by split."""
-    queries = pl.read_parquet(_checked(path, QUERIES)).filter(pl.col("split") != "train")
+    """Hash the queries of the evaluation split (`test`, or `dev` where there is none); returns their number by split."""
+    queries = pl.read_parquet(_checked(path, QUERIES))
+    split = next((name for name in ("test", "dev") if name in queries["split"]), None)
+    queries = queries.filter(pl.col("split") == split)
     hashes = [hashlib.sha256(normalise(text).encode()).hexdigest() for text in queries["text"]]
     rows = queries.select("split", pl.Series("sha256", hashes, dtype=pl.String)).sort("split", "sha256")
     write_parquet(out / "ledger" / "held-out.parquet", [rows], HELD_OUT)
@@ -245,15 +240,11 @@ def _read_queries(path: Path) -> pl.DataFrame:
     return frozen
 
 
-def _method_ledger(stage: Path) -> set[str]:
-    """The queries that a method's own ledger says it dropped as a whole."""
-    path = stage / "ledger.parquet"
-    if not path.is_file():
-        return set()
-    whole = pl.scan_parquet(_checked(path, LEDGER)).filter(
-        pl.col("document_id").is_null() & pl.col("query_id").is_not_null()
-    )
-    return set(whole.select("query_id").unique().collect()["query_id"])
+def _in_ledgers(method: str, ledgers: Iterable[Path]) -> set[str]:
+    """The queries that the ledgers say a method lost: as a whole, or a text that was written for them."""
+    found = pl.concat([pl.scan_parquet(path) for path in ledgers] or [pl.LazyFrame(schema=LEDGER)])
+    found = found.filter((pl.col("method") == method) & pl.col("document_id").is_null())
+    return set(found.select(pl.col("query_id").drop_nulls().unique()).collect()["query_id"])
 
 
 def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
