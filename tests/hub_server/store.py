@@ -83,6 +83,8 @@ class Repo:
     pulls: dict[int, dict[str, str]] = field(default_factory=dict)
     """Number -> {"sha", "title", "author", "status", "base", "merged"}."""
     commits: dict[str, Commit] = field(default_factory=dict)
+    objects: set[str] = field(default_factory=set)
+    """SHA-256 of the LFS content that was uploaded to this repository; what lies in another one does not count."""
 
     @property
     def namespace(self) -> str:
@@ -173,6 +175,7 @@ class Store:
                     del tree[path]
                 else:
                     tree[path] = self.put(data, lfs=path_is_lfs(path))
+            repo.objects.update(entry.sha256 for entry in tree.values() if entry.lfs)
             repo.branches["main"] = self.commit(repo, parent, tree, title, user).sha
             return repo.branches["main"]
 

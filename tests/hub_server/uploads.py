@@ -50,59 +50,59 @@ def _preupload(repo: Repo, commit: Commit, request: Request) -> Answer:
 
 
 def lfs(store: Store, request: Request, part_size: int) -> Answer:
-    """The LFS batch call, and what its links lead to."""
-    match request.parts:
-        case (*_, "objects", "batch"):
-            return _batch(store, request, part_size)
-        case ("lfs", "single", oid):
-            _keep(store, oid, request.body)
-        case ("lfs", "part", oid, number):
-            store.parts.setdefault(oid, {})[int(number)] = request.body
-            return ok({}, {"ETag": hashlib.sha256(request.body).hexdigest()[:16]})
-        case ("lfs", "complete", oid):
-            parts = store.parts.pop(oid, {})
-            asked = [part["partNumber"] for part in request.json()["parts"]]
-            if asked != sorted(parts):
-                raise Problem(400, f"Parts {sorted(parts)} arrived, not {asked}")
-            _keep(store, oid, b"".join(parts[number] for number in asked))
-        case ("lfs", "verify"):
-            asked = request.json()
-            if len(store.blobs.get(asked["oid"], b"")) != asked["size"]:
-                raise Problem(404, "The object is not there")
+    """The LFS batch call, and what its links lead to: /lfs/{what}/{kind}/{repository}/..."""
+    if request.parts[-2:] == ("objects", "batch"):
+        return _batch(store, request, part_size)
+    _, what, kind, space, name, oid, *number = request.parts
+    repo = store.repos[kind, f"{space}/{name}"]
+    if what == "single":
+        _keep(store, repo, oid, request.body)
+    elif what == "part":
+        store.parts.setdefault(oid, {})[int(number[0])] = request.body
+        return ok({}, {"ETag": hashlib.sha256(request.body).hexdigest()[:16]})
+    elif what == "complete":
+        parts = store.parts.pop(oid, {})
+        asked = [part["partNumber"] for part in request.json()["parts"]]
+        if asked != sorted(parts):
+            raise Problem(400, f"Parts {sorted(parts)} arrived, not {asked}")
+        _keep(store, repo, oid, b"".join(parts[number] for number in asked))
+    elif oid not in repo.objects or len(store.blobs[oid]) != request.json()["size"]:
+        raise Problem(404, "The object is not there")
     return ok({})
 
 
 def _batch(store: Store, request: Request, part_size: int) -> Answer:
     kind = {"datasets": "dataset", "spaces": "space"}.get(request.parts[0], "model")
     name = "/".join(request.parts[1:3] if kind != "model" else request.parts[:2]).removesuffix(".git")
-    find_repo(store, request, kind, name)
+    repo = find_repo(store, request, kind, name)
     if request.user is None or request.user.role != "write":
         raise Problem(403, "You don't have the rights to upload with this token")
+    # On another origin, as on the real Hub: no token goes there.
+    other = request.base.replace("127.0.0.1", "localhost")
     objects = []
     for asked in request.json()["objects"]:
         oid, size = asked["oid"], asked["size"]
+        place = f"{kind}/{name}/{oid}"
         answer: dict[str, Any] = {"oid": oid, "size": size}
-        if oid not in store.blobs:
-            # On another origin, as on the real Hub: no token goes there.
-            other = request.base.replace("127.0.0.1", "localhost")
-            verify = {"href": f"{request.base}/lfs/verify"}
-            action: dict[str, Any] = {"href": f"{other}/lfs/single/{oid}"}
+        if oid not in repo.objects:
+            action: dict[str, Any] = {"href": f"{other}/lfs/single/{place}"}
             if size > part_size:
                 numbers = range(1, math.ceil(size / part_size) + 1)
-                header = {f"{number:05}": f"{other}/lfs/part/{oid}/{number}" for number in numbers}
+                header = {f"{number:05}": f"{other}/lfs/part/{place}/{number}" for number in numbers}
                 action = {
-                    "href": f"{request.base}/lfs/complete/{oid}",
+                    "href": f"{request.base}/lfs/complete/{place}",
                     "header": {"chunk_size": str(part_size), **header},
                 }
-            answer["actions"] = {"upload": action, "verify": verify}
+            answer["actions"] = {"upload": action, "verify": {"href": f"{request.base}/lfs/verify/{place}"}}
         objects.append(answer)
     return ok({"transfer": "basic", "objects": objects})
 
 
-def _keep(store: Store, oid: str, data: bytes) -> None:
+def _keep(store: Store, repo: Repo, oid: str, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != oid:
         raise Problem(400, f"The content's SHA-256 is not {oid}")
     store.blobs[oid] = data
+    repo.objects.add(oid)
 
 
 def _commit(store: Store, repo: Repo, revision: str, request: Request, cas: Path) -> Answer:
@@ -121,7 +121,7 @@ def _commit(store: Store, repo: Repo, revision: str, request: Request, cas: Path
     # All checks come first: the ref moves only if everything is right.
     tree = dict(parent.tree)
     for line in lines[1:]:
-        _apply(store, tree, line["key"], line["value"], cas)
+        _apply(store, repo, tree, line, cas)
     assert request.user is not None
     commit = store.commit(repo, parent, tree, header["summary"], request.user.name, header.get("description", ""))
     url = f"{request.base}/{repo.kind}s/{repo.name}"
@@ -136,19 +136,21 @@ def _commit(store: Store, repo: Repo, revision: str, request: Request, cas: Path
     return ok(answer)
 
 
-def _apply(store: Store, tree: dict[str, Entry], key: str, value: dict[str, Any], cas: Path) -> None:
+def _apply(store: Store, repo: Repo, tree: dict[str, Entry], line: dict[str, Any], cas: Path) -> None:
+    key, value = line["key"], line["value"]
     path = value["path"]
     if path.startswith("/") or ".." in path.split("/") or ".git" in path.split("/"):
         raise Problem(422, f"Bad path: {path}")
     if key == "file":
         tree[path] = store.put(decode(value["content"]), lfs=False)
     elif key == "lfsFile":
-        data = store.blobs.get(value["oid"])
+        data = store.blobs[value["oid"]] if value["oid"] in repo.objects else None
         if data is None:
             data = xet.rebuild(cas, value["oid"], value.get("size", 0))
         if data is None or ("size" in value and len(data) != value["size"]):
             raise Problem(400, f"{path}: its LFS object was never uploaded")  # an assumption
         tree[path] = store.put(data, lfs=True)
+        repo.objects.add(value["oid"])
     elif key in ("deletedFile", "deletedFolder"):
         prefix = path.rstrip("/") + "/"
         gone = [p for p in tree if p == path] if key == "deletedFile" else [p for p in tree if p.startswith(prefix)]
