@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,15 @@ def make_stages(root: Path, *, shortfall: bool = True) -> dict[str, Path]:
     return stages
 
 
-def make_dataset(root: Path, *, shortfall: bool = True, recipe: Recipe = RECIPE, publish_text: bool = True) -> Path:
-    """The finished dataset of `make_stages`, in `root`/dataset."""
+def make_dataset(
+    root: Path,
+    *,
+    shortfall: bool = True,
+    recipe: Recipe = RECIPE,
+    publish_text: bool = True,
+    change: Callable[[Path], None] = lambda out: None,
+) -> Path:
+    """The finished dataset of `make_stages`, in `root`/dataset. `change` may spoil the rows before the rest is written."""
     stages = make_stages(root, shortfall=shortfall)
 
     def make(out: Path, _: Path) -> dict[str, Any]:
@@ -81,6 +89,7 @@ def make_dataset(root: Path, *, shortfall: bool = True, recipe: Recipe = RECIPE,
             recipe=recipe,
             publish_text=publish_text,
         )
+        change(out)
         return finish(
             out,
             spec=None,

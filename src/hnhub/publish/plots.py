@@ -17,7 +17,10 @@ def draw_plots(folder: Path, stats: Mapping[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     methods = {method: facts for method, facts in stats["methods"].items() if "words" in facts}
-    figure = Figure(figsize=(7, 0.6 + 1.5 * len(methods)), layout="constrained")
+    height = 0.7 + 1.6 * len(methods)
+    figure = Figure(figsize=(7, height))
+    # Fixed margins: laying out by what is drawn takes as long as the drawing.
+    figure.subplots_adjust(left=0.1, right=0.98, top=1 - 0.3 / height, bottom=0.5 / height, hspace=0.4)
     axes = figure.subplots(len(methods), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (method, facts) in zip(axes, methods.items(), strict=True):
         for side, colour in (("positive", _POSITIVE), ("negative", _NEGATIVE)):
@@ -32,7 +35,8 @@ def draw_plots(folder: Path, stats: Mapping[str, Any]) -> None:
     axes[-1].set_xlabel("words (the last bin holds all that are longer)")
     _save(figure, folder / "plots" / "lengths.png")
 
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = Figure(figsize=(7, 3))
+    figure.subplots_adjust(left=0.1, right=0.98, top=0.96, bottom=0.12)
     axis = figure.subplots()
     overlaps = {method: facts["overlap"] for method, facts in methods.items() if "overlap" in facts}
     for offset, key, colour in ((-0.2, "query_in_positive", _POSITIVE), (0.2, "query_in_negative", _NEGATIVE)):

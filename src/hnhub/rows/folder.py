@@ -81,6 +81,10 @@ class Folder:
             for split, paths in self.files.get(config, {}).items():
                 yield from ((config, split, path) for path in paths if self.has_schema(config, path))
 
+    def paths(self, config: str) -> list[Path]:
+        """The files of a config, of all splits."""
+        return [path for paths in self.files.get(config, {}).values() for path in paths]
+
     def has_schema(self, config: str, path: Path) -> bool:
         """True if the file is Parquet with the columns of its config."""
         try:

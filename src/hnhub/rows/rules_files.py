@@ -117,7 +117,8 @@ def ledger(folder: Folder) -> Found:
                 bad = frame.filter(pl.any_horizontal(pl.col("stage", "reason").is_null()))
                 yield from ((folder.name(path), row, "has no stage or no reason") for row in bad["_row"])
                 for method, ids in told.items():
-                    ids.update(frame.filter(pl.col("method") == method)["query_id"].drop_nulls())
+                    lost = frame.filter((pl.col("method") == method) & pl.col("document_id").is_null())
+                    ids.update(lost["query_id"].drop_nulls())
     for method in folder.methods if folder.publishes_text else []:
         with_row: set[str] = set()
         for _, _, path in folder.tables(method):

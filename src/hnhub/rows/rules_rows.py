@@ -176,6 +176,10 @@ def chosen(folder: Folder) -> Found:
     keep = folder.recipe.get("on_shortfall") == "keep"
     for method in folder.methods if folder.publishes_text else []:
         names = folder.schema(method).names()
+        if not all(
+            folder.has_schema(config, path) for config in (method, f"{method}-scored") for path in folder.paths(config)
+        ):
+            continue
         for split in folder.files[f"{method}-scored"]:
             actual = _training_rows(folder, method, split)
             broken = False
