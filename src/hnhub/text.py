@@ -167,12 +167,12 @@ def _common(size: Any) -> Any:
     return 1 + size // 32
 
 
-_SHIFT = np.uint64(42)
+_SHIFT = np.uint64(46)
 
 
 def _frequencies(texts: Sequence[str]) -> NDArray[np.int64]:
-    """How often shingles occur, by the first 22 bits of their hash: any order would be right, a good one is fast."""
-    counts = np.zeros(1 << 22, dtype=np.int64)
+    """How often shingles occur, by the first 18 bits of their hash: any order would be right, a good one is fast."""
+    counts = np.zeros(1 << 18, dtype=np.int64)
     for text in texts:
         counts[np.unique(shingles(text) >> _SHIFT)] += 1
     return counts
