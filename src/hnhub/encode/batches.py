@@ -1,0 +1,40 @@
+"""Batches by a budget of tokens instead of a number of texts: short texts share a large batch, long ones a small one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["token_budget_batches", "token_lengths"]
+
+
+def token_budget_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.intp]]:
+    """Cut 0..n-1 into batches of similar length, longest first; rows x longest row stays within `budget` tokens.
+
+    A text longer than the budget is a batch of its own. Equal lengths keep their order, so the plan is deterministic.
+    """
+    values = np.maximum(np.asarray(lengths, dtype=np.int64), 1)
+    order = np.argsort(-values, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        rows = max(1, budget // int(values[order[start]]))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
+
+
+def token_lengths(model: object, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[int]:
+    """How many tokens the model sees of each text or pair: for planning, so an estimate is right where no tokenizer tells."""
+    from transformers import PreTrainedTokenizerBase
+
+    tokenizer = getattr(model, "tokenizer", None)
+    limit = getattr(model, "max_seq_length", None)
+    rows = list(texts)
+    if not rows:
+        return []
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        sizes = (sum(map(len, row)) if isinstance(row, tuple) else len(row) for row in rows)
+        return [min(size // 4 + 1, limit or size + 1) for size in sizes]
+    answer = tokenizer(rows, truncation=limit is not None, max_length=limit, return_attention_mask=False)
+    return [len(ids) for ids in answer["input_ids"]]

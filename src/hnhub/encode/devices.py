@@ -1,0 +1,36 @@
+"""Where a model runs and in which dtype: bfloat16 only where the device multiplies it faster than float32."""
+
+from typing import Literal
+
+__all__ = ["Dtype", "body_dtype", "devices", "token_budget"]
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+def devices() -> list[str]:
+    """Every GPU, or else the one device that torch has: `mps` or `cpu`."""
+    import torch
+
+    if torch.cuda.is_available():
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return ["mps" if torch.backends.mps.is_available() else "cpu"]
+
+
+def body_dtype(device: str) -> Dtype:
+    """`bfloat16` where the hardware has units for it (GPUs since Ampere, CPUs with AMX or AVX-512 BF16), else `float32`.
+
+    Elsewhere torch emulates it, several times slower than float32.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float32"
+    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return "float32"
+    has = torch.cpu.get_capabilities()
+    return "bfloat16" if has.get("amx_bf16") or has.get("avx512_bf16") else "float32"
+
+
+def token_budget(device: str) -> int:
+    """Tokens in a batch: what keeps a GPU busy; on a CPU what stays near its caches."""
+    return 65_536 if device.startswith("cuda") else 2_048

@@ -1,0 +1,60 @@
+"""Any sentence-transformers CrossEncoder as a scorer of pairs: raw logits, in batches by a token budget."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnhub.encode.batches import token_budget_batches, token_lengths
+from hnhub.encode.devices import Dtype, body_dtype
+from hnhub.encode.models import ModelRef, quiet_loading
+from hnhub.errors import InputError, MissingExtra
+
+__all__ = ["PairScorer"]
+
+
+class PairScorer:
+    """Scores (query, document) pairs by a cross-encoder's single logit, without the sigmoid that flattens its ends."""
+
+    def __init__(self, ref: ModelRef, *, device: str, dtype: Dtype | None = None) -> None:
+        try:
+            from sentence_transformers import CrossEncoder
+        except ImportError as error:
+            raise MissingExtra("sentence-transformers", extra="models") from error
+        import torch
+
+        self.dtype = dtype or body_dtype(device)
+        with quiet_loading():
+            self._model: Any = CrossEncoder(
+                ref.source,
+                revision=ref.hub_revision,
+                device=device,
+                activation_fn=torch.nn.Identity(),
+                model_kwargs={"dtype": getattr(torch, self.dtype)},
+            )
+        if self._model.num_labels != 1:
+            raise InputError(
+                f"cross-encoder {ref.name}: gives {self._model.num_labels} labels a pair, not one score",
+                do="give a model with one output, such as a reranker",
+            )
+        if self.dtype != "float32":
+            _keep_head_in_float32(self._model.model)
+
+    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
+        """Pairs of similar length together, whichever query they belong to."""
+        return token_budget_batches(token_lengths(self._model, pairs), budget)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Logits [n]."""
+        scores = self._model.predict(list(pairs), batch_size=len(pairs), show_progress_bar=False)
+        return np.asarray(scores, dtype=np.float64)
+
+
+def _keep_head_in_float32(model: Any) -> None:
+    # A logit in bfloat16 has 8 bits: candidates would tie that do not.
+    for name in ("classifier", "score"):
+        head = getattr(model, name, None)
+        if head is not None:
+            head.float()
+            head.register_forward_pre_hook(lambda _, inputs: tuple(value.float() for value in inputs))
