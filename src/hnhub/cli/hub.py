@@ -1,0 +1,122 @@
+"""`hnhub push`, `hnhub pull`, `hnhub diff`: what passes between a folder and the Hub."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hnhub.cli.options import as_json
+
+if TYPE_CHECKING:
+    from hnhub.publish.diff import Difference
+    from hnhub.publish.plan import Plan
+    from hnhub.publish.push import Pushed
+
+__all__ = ["diff", "pull", "push"]
+
+_SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--repo", required=True, metavar="NS/NAME", help="The dataset repository; made if it is missing.")
+@click.option("--tag", metavar="T", help="Set this tag once the commit is verified. Tags never move.")
+@click.option(
+    "--collection", metavar="SLUG|TITLE", help="Add the dataset to this collection; a title is made if missing."
+)
+@click.option("--note", metavar="TEXT", help="The dataset's note in the collection.")
+@click.option("--private", is_flag=True, help="Only the owners see it.")
+@click.option(
+    "--gated", type=click.Choice(["auto", "manual"]), help="Readers have to ask; granted at once, or by hand."
+)
+@click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing to main.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option("--force", is_flag=True, help="Overwrite what others put or changed where our files go.")
+@as_json
+def push(path: Path, dry_run: bool, as_json: bool, **target: Any) -> None:
+    """Publish the dataset in PATH (a dataset or a run): plan, one commit, verify, tag, collection.
+
+    Nothing changed means no commit. After the commit a new process loads every config from the Hub and compares it
+    with the manifest; only then the tag is set.
+    """
+    from hnhub.publish.hub import connect
+    from hnhub.publish.plan import read_folder
+    from hnhub.publish.push import Target, plan_push
+    from hnhub.publish.push import push as publish
+    from hnhub.publish.rules import refuse_unpublishable
+
+    to = Target(**target)
+    folder = read_folder(path)
+    refuse_unpublishable(folder)
+    api = connect()
+    if dry_run:
+        plan = plan_push(api, folder, to.repo)
+        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan_table(plan, to.repo))
+        return
+    done = publish(api, folder, to)
+    click.echo(json.dumps(done.as_dict(), indent=1) if as_json else _told(done))
+
+
+def plan_table(plan: "Plan", repo: str) -> str:
+    """The plan for people: a line a path, and a sum."""
+    at = plan.commit[:12] if plan.commit else "not there yet"
+    width = max(len(step.path) for step in plan.steps)
+    lines = [f"{repo} ({at})"]
+    for step in plan.steps:
+        rival = f"  ! {step.rival}" if step.rival else ""
+        lines.append(f"{_SIGNS[step.action]} {step.action:6}  {step.path:{width}}  {step.size:>12,}{rival}")
+    counts = plan.as_dict()
+    files = ", ".join(f"{number} to {action}" for action, number in counts["files"].items() if action != "keep")
+    lines.append(
+        f"{files}, {counts['files']['keep']} as they are; {counts['bytes']:,} bytes in {min(1, len(plan.changes))} commit"
+    )
+    return "\n".join(lines)
+
+
+def _told(done: "Pushed") -> str:
+    commit = f"{'commit' if done.committed else 'nothing to commit, it stands at'} {done.commit[:12]}"
+    lines = [plan_table(done.plan, done.repo), commit]
+    lines.append(f"verified: {done.verified} loads agree with the manifest" if done.verified else "verified before")
+    lines += [f"tag {done.tag}"] if done.tag else []
+    lines += [f"collection {done.collection}"] if done.collection else []
+    return "\n".join([*lines, done.url])
+
+
+@click.command()
+@click.argument("repo")
+@click.option("--revision", default="main", show_default=True, help="A branch, tag or commit.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
+def pull(repo: str, revision: str, out: Path) -> None:
+    """Fetch the dataset REPO (NAMESPACE/NAME) that hnhub published, and check every file against its manifest."""
+    from hnhub.publish.hub import check_repo_name, connect
+    from hnhub.publish.pull import pull as fetch
+
+    commit = fetch(connect(), check_repo_name(repo), revision, out)
+    click.echo(f"{out}: {repo} at {commit}")
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@as_json
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Show what changed from A to B: rows added, removed and changed, config by config, and other files.
+
+    Each is a dataset's or a run's folder, or REPO[@REVISION] on the Hub.
+    """
+    from hnhub.publish.diff import compare_folders
+    from hnhub.publish.pull import opened
+
+    with opened(a) as left, opened(b) as right:
+        difference = compare_folders(left, right)
+    click.echo(json.dumps(difference.as_dict(), indent=1) if as_json else _diff_table(difference))
+
+
+def _diff_table(difference: "Difference") -> str:
+    lines = [f"{'config':24} {'split':10} {'added':>9} {'removed':>9} {'changed':>9} {'same':>9}"]
+    for s in difference.splits:
+        columns = f"  columns differ: {', '.join(s.columns)}" if s.columns else ""
+        lines.append(f"{s.config:24} {s.split:10} {s.added:9,} {s.removed:9,} {s.changed:9,} {s.same:9,}{columns}")
+    lines += [f"{what:8} {path}" for path, what in difference.files.items()]
+    return "\n".join(lines if difference.any else [*lines, "no difference"])

@@ -1,0 +1,33 @@
+"""What must hold before anything is sent: the folder breaks no rule, and the source's licence lets it be published."""
+
+import itertools
+import json
+
+from hnhub.errors import RuleBroken
+from hnhub.publish.plan import Folder
+from hnhub.rows.validate import validate
+
+__all__ = ["refuse_unpublishable"]
+
+SHOWN = 3
+
+
+def refuse_unpublishable(folder: Folder) -> None:
+    """Raises RuleBroken if the folder breaks a rule of `hnhub validate`, or holds text that may not be passed on.
+
+    A statement of the user's rights lifts the latter; it is given to the build, because without it no text is built in,
+    and stands in the card.
+    """
+    violations = validate(folder.path)
+    if first := list(itertools.islice(violations, SHOWN)):
+        more = " (and more)" if next(violations, None) else ""
+        told = "; ".join(f"{v.rule}: {v.path}: {v.message}" for v in first)
+        raise RuleBroken(f"{folder.path}: is not published: {told}{more}", do=f"see `hnhub validate {folder.path}`")
+    facts = json.loads((folder.path / "stats.json").read_bytes())
+    corpus = facts["corpus"]
+    closed = corpus["access"] == "gated" or corpus["redistributable"] is False
+    if closed and facts["publishes_text"] and not facts["rights_statement"]:
+        raise RuleBroken(
+            f"{folder.path}: holds text of {corpus['name']}, whose licence ({corpus['licence']}) does not let it be passed on",
+            do="build it without text, or state your rights to the build with --i-have-the-rights WHY",
+        )
