@@ -1,0 +1,126 @@
+"""Nothing that may not be a negative gets past the guard."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hnhub.negatives.guard import REASONS, Judged, Keys, judge
+from hnhub.text import NEAR, normalise, similarity
+
+POSITIVE = (
+    "Zinc deficiency slows the growth of children. Supplements of ten milligrams a day bring it back within a year of treatment, "
+    "as trials in nine countries found, though iron given at the same time weakens the effect."
+)
+TEXTS = {
+    "p": POSITIVE,
+    "r": "Children who get too little zinc are shorter than others.",
+    "copy": POSITIVE.replace("ten", "10").replace("nine", "9"),
+    "upper": POSITIVE.upper() + "!",
+    "same-as-r": "Children, who get too little zinc, are shorter than others",
+    "question": "Does zinc help children grow",
+    "dots": "... --- ...",
+    "good": "Copper deficiency weakens the bones of lambs on peat pastures, and a bolus of copper oxide prevents it for a season.",
+    "good-again": "COPPER deficiency weakens the bones of lambs on peat pastures and a bolus of copper oxide prevents it for a season",
+    "other": "Zinc is mined in Australia, Peru and China.",
+}
+QUERY = "Does zinc help children grow?"
+
+
+def judged() -> Judged:
+    return Judged(QUERY, "p", ["p", "r", "not in the corpus"], TEXTS, Keys(TEXTS))
+
+
+def test_mined_candidates() -> None:
+    expected = {
+        "p": "positive",
+        "r": "relevant",
+        "copy": "copies_positive",
+        "upper": "duplicate_of_relevant",
+        "same-as-r": "duplicate_of_relevant",
+        "question": "copies_query",
+        "dots": "empty",
+        "good": None,
+        "good-again": "duplicate",
+        "other": None,
+    }
+    found = judge(judged(), [(name, TEXTS[name]) for name in expected], Keys(TEXTS))
+    assert dict(zip(expected, found, strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("?", "empty"),
+        (TEXTS["same-as-r"], "duplicate_of_relevant"),
+        (TEXTS["copy"], "copies_positive"),
+        (POSITIVE.partition(". ")[0], "copies_positive"),
+        (POSITIVE + " " + "So they say.", "copies_positive"),
+        ("does zinc help children to grow", "copies_query"),
+        ("help children grow", "copies_query"),
+        (TEXTS["good"], None),
+    ],
+)
+def test_generated_candidates(text: str, reason: str | None) -> None:
+    assert judge(judged(), [(None, text)], Keys(TEXTS)) == [reason]
+
+
+def test_generated_repeats() -> None:
+    texts = [TEXTS["good"], TEXTS["good-again"], TEXTS["good"].replace("season", "year"), TEXTS["other"]]
+    found = judge(judged(), [(None, text) for text in texts], Keys(TEXTS))
+    assert found == [None, "duplicate", "near_duplicate", None]
+
+
+words = st.sampled_from(
+    ["zinc", "iron", "growth", "children", "lambs", "copper", "slows", "Peru", "a", "of", "9", "?!"]
+)
+texts = st.lists(words, max_size=60).map(" ".join)
+
+
+@settings(deadline=None)
+@given(
+    corpus=st.lists(texts, min_size=1, max_size=8),
+    query=texts,
+    relevant=st.sets(st.integers(0, 7)),
+    order=st.lists(st.integers(0, 7), max_size=12),
+    generated=st.lists(texts, max_size=3),
+)
+def test_no_forbidden_candidate_is_kept(
+    corpus: list[str], query: str, relevant: set[int], order: list[int], generated: list[str]
+) -> None:
+    documents = {str(i): text for i, text in enumerate(corpus)}
+    allowed = [(str(i), documents[str(i)]) for i in order if str(i) in documents]
+    candidates: list[tuple[str | None, str]] = [*allowed, *((None, text) for text in generated)]
+    judged_ids = {"0", *(str(i) for i in relevant)}
+    reasons = judge(Judged(query, "0", judged_ids, documents, Keys(documents)), candidates, Keys(documents))
+    assert {reason for reason in reasons if reason} <= set(REASONS)
+    kept = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
+    keys = [normalise(text) for _, text in kept]
+    assert len(set(keys)) == len(keys)
+    assert not {name for name, _ in kept} & judged_ids
+    assert not set(keys) & {normalise(documents[name]) for name in judged_ids if name in documents}
+    assert not {normalise(query), ""} & set(keys)
+    for name, text in kept:
+        if name is None:
+            assert similarity(text, documents["0"]) < NEAR
+            assert similarity(text, query) < NEAR
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32), st.integers(60, 250), st.floats(0, 0.3))
+def test_probes_find_every_near_copy(seed: int, size: int, share: float) -> None:
+    """The quick look before the exact comparison loses no copy: words are changed, dropped and doubled at random places."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    vocabulary = ["".join(chr(97 + c) for c in rng.integers(0, 26, rng.integers(2, 11))) for _ in range(400)]
+    source = [vocabulary[i] for i in rng.integers(0, 400, size)]
+    copy = []
+    for word in source:
+        luck = rng.random()
+        new = vocabulary[rng.integers(0, 400)]
+        copy += [word] if luck > share else [[], [new], [word, new]][rng.integers(0, 3)]
+    documents = {"p": " ".join(source), "c": " ".join(copy)}
+    near = similarity(documents["p"], documents["c"]) >= NEAR
+    (reason,) = judge(Judged("q", "p", ["p"], documents, Keys(documents)), [("c", documents["c"])], Keys(documents))
+    assert (reason is not None) == near
