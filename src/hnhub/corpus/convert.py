@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
@@ -51,7 +50,7 @@ def convert(out: Path, layout: Layout, drops: Sequence[Drop] = ()) -> dict[str, 
     `drops` stand first in the ledger. Result: {"counts", "source_counts", "dropped"}; the source's counts are those
     before empty texts are dropped. Raises InputError for bad input, naming file and line.
     """
-    columns = _columns(layout.documents[0].parent)
+    columns = _columns(layout.folder)
     ledger = list(drops)
     documents, empty = _write_documents(out / "documents.parquet", layout.documents, columns["documents"])
     ledger += [Drop(STAGE, "empty", document_id=document, detail="no title and no text") for document in empty]
@@ -92,12 +91,16 @@ def _columns(folder: Path) -> dict[str, list[Column]]:
         except (ValueError, OSError) as error:
             raise InputError(f"{path}: is not TOML ({error})", do="mend it (docs/corpora.md shows one)") from error
         for table, names in mapped.items():
-            if table not in ACCEPTED or not isinstance(names, dict) or not set(names) <= set(ACCEPTED[table]):
+            if not isinstance(names, dict) or not set(names) <= set(ACCEPTED.get(table, ())):
                 known = "; ".join(f"[{table}] {', '.join(names)}" for table, names in ACCEPTED.items())
                 raise InputError(f"{path}: unknown entry in {table}", do=f"use only {known}")
+            if wrong := [name for name, own in names.items() if not isinstance(own, str)]:
+                raise InputError(f"{path}: {table}.{wrong[0]} is no column's name", do="write it as a string")
     return {
         table: [
-            Column(name, (own[name],) if name in (own := mapped.get(table, {})) else accepted, optional=name == "title")
+            Column(name, (own[name],))
+            if name in (own := mapped.get(table, {}))
+            else Column(name, accepted, name == "title")
             for name, accepted in names.items()
         ]
         for table, names in ACCEPTED.items()
@@ -110,13 +113,13 @@ def _columns(folder: Path) -> dict[str, list[Column]]:
 def _write_documents(path: Path, sources: Sequence[Path], columns: Sequence[Column]) -> tuple[int, list[str]]:
     """Stream the documents into `path`; return how many, and the ids of the empty ones."""
     empty: list[str] = []
-    hashes: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
+    hashes: list[pl.Series] = []
     with _Writer(path) as writer:
         for block in _blocks(sources, columns):
             rows = _checked(block).select(
                 pl.col("id").alias("document_id"), pl.col("title").fill_null(""), pl.col("text").fill_null("")
             )
-            hashes.append(rows["document_id"].hash().to_numpy())
+            hashes.append(rows["document_id"].hash())
             blank = (pl.col("title").str.strip_chars() == "") & (pl.col("text").str.strip_chars() == "")
             gone = rows.filter(blank)
             if gone.height:
@@ -143,21 +146,18 @@ def _checked(block: Block) -> pl.DataFrame:
     return rows
 
 
-def _check_unique(
-    hashes: Sequence[np.ndarray[Any, np.dtype[np.uint64]]],
-    sources: Sequence[Path],
-    columns: Sequence[Column],
-    what: str,
-) -> None:
+def _check_unique(hashes: Sequence[pl.Series], sources: Sequence[Path], columns: Sequence[Column], what: str) -> None:
     """Eight bytes an id; only when two hashes are equal are the sources read again, to compare the ids themselves."""
-    found = np.sort(np.concatenate(hashes)) if hashes else np.empty(0, np.uint64)
-    twice = np.unique(found[1:][found[1:] == found[:-1]])
-    if not twice.size:
+    if not hashes:
+        return
+    found = pl.concat(hashes).sort()
+    twice = found.filter(found == found.shift(1)).unique()
+    if twice.is_empty():
         return
     seen: dict[str, str] = {}
     for block in _blocks(sources, columns):
         ids = pl.DataFrame(block.rows)["id"]
-        for row in np.flatnonzero(np.isin(ids.hash().to_numpy(), twice)).tolist():
+        for row in ids.hash().is_in(twice.implode()).arg_true():
             if ids[row] in seen:
                 raise InputError(
                     f"{block.place(row)}: {what} id {ids[row]!r} stands already in {seen[ids[row]]}",
@@ -175,7 +175,7 @@ def _read_queries(sources: Sequence[Path], columns: Sequence[Column]) -> pl.Data
         _checked(block).select(pl.col("id").alias("query_id"), pl.col("text").fill_null(""))
         for block in _blocks(sources, columns)
     ]
-    _check_unique([frame["query_id"].hash().to_numpy() for frame in frames], sources, columns, "query")
+    _check_unique([frame["query_id"].hash() for frame in frames], sources, columns, "query")
     if not frames:
         raise InputError(f"{sources[0]}: holds no query", do="check the file")
     return pl.concat(frames)

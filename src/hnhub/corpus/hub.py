@@ -1,5 +1,6 @@
 """Fetch a dataset repository's files from the Hub, always at a commit."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,12 @@ TIMEOUT = 30.0
 
 
 def newest_revision(repo: str, revision: str | None = None) -> str:
-    """The commit that a branch or tag (default: the main branch) stands at. Raises InputError or ServiceError."""
+    """The commit that a branch or tag (default: the main branch) stands at; a commit is taken as it is.
+
+    Raises InputError, ServiceError.
+    """
+    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
     from huggingface_hub import HfApi
 
     with _explained(repo, revision):
@@ -31,7 +37,11 @@ def fetch(repo: str, revision: str) -> Path:
         folder = snapshot_download(
             repo, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS), etag_timeout=TIMEOUT
         )
-    return Path(str(folder))
+    if not any(Path(folder).rglob("*.*")):
+        raise InputError(
+            f"{repo}: holds no corpus at {revision[:12]}", do="check the id; docs/corpora.md says what is read"
+        )
+    return Path(folder)
 
 
 @contextmanager

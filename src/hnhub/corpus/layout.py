@@ -25,14 +25,17 @@ _SHARD = re.compile(r"[-.]\d{5}-of-\d{5}$")
 class Layout:
     """The files of a corpus. A table in several files is read in the order given."""
 
+    folder: Path
     documents: tuple[Path, ...]
     queries: tuple[Path, ...]
     qrels: Mapping[str, tuple[Path, ...]]
     """By split, in the order of writing."""
 
     def files(self) -> list[Path]:
-        """Every file, documents first."""
-        return [*self.documents, *self.queries, *(path for paths in self.qrels.values() for path in paths)]
+        """Every file, documents first, and `columns.toml` if the folder has one."""
+        qrels = [path for paths in self.qrels.values() for path in paths]
+        columns = [path for path in (self.folder / "columns.toml",) if path.is_file()]
+        return [*self.documents, *self.queries, *qrels, *columns]
 
 
 def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
@@ -46,7 +49,7 @@ def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
     qrels = _qrels(folder) or (_qrels(qrels_folder) if qrels_folder else {})
     if not qrels:
         raise InputError(f"{folder}: holds no qrels", do="add qrels/<split>.tsv with query-id, corpus-id and score")
-    return Layout(_table(folder, "corpus"), _table(folder, "queries"), qrels)
+    return Layout(folder, _table(folder, "corpus"), _table(folder, "queries"), qrels)
 
 
 def _table(folder: Path, name: str) -> tuple[Path, ...]:

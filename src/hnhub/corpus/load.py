@@ -48,8 +48,6 @@ class Source:
         identity: dict[str, Any] = {"name": self.name, "code": CODE_VERSION}
         if self.folder is not None:
             files = find_layout(self.folder).files()
-            if (columns := self.folder / "columns.toml").is_file():
-                files.append(columns)
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
         elif self.hub_id is not None:
             identity["hub"] = {self.hub_id: self.hub_revision}

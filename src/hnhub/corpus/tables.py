@@ -100,15 +100,16 @@ def _jsonl(path: Path, columns: Sequence[Column]) -> Iterator[Block]:
         while data := file.read(BLOCK_BYTES):
             data += file.readline()
             lines = data.count(b"\n") + (not data.endswith(b"\n"))
-            if chosen is None:
+            if chosen is None and data.strip():
                 chosen = _choose(path, columns, _first_keys(path, data))
                 # An optional key may appear further down only.
                 chosen = {column.name: chosen[column.name] or column.accepted[0] for column in columns}
-            rows = _parse(data, lines, chosen)
-            if rows is not None:
-                yield Block(path, rows, "line", range(first, first + lines))
-            else:
-                yield _parse_slowly(path, data, first, columns, chosen)
+            if chosen is not None:
+                rows = _parse(data, lines, chosen)
+                if rows is not None:
+                    yield Block(path, rows, "line", range(first, first + lines))
+                else:
+                    yield _parse_slowly(path, data, first, columns, chosen)
             first += lines
 
 
