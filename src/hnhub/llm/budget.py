@@ -1,0 +1,112 @@
+"""What a build may spend. A request is sent only if its worst case still fits, so the limit is never passed."""
+
+from dataclasses import dataclass
+
+from hnhub.errors import LimitReached, UsageError
+from hnhub.llm.types import Request
+
+__all__ = ["Budget", "Estimate", "Prices", "estimate", "worst_case"]
+
+_PER_MESSAGE = 16
+_PER_REQUEST = 160
+"""Tokens that a chat template may add around the messages (some add a system text of their own)."""
+_CHARACTERS_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of a million tokens, in the user's currency."""
+
+    prompt: float
+    completion: float
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a number of requests is expected to take."""
+
+    requests: int
+    sample: int
+    """How many rendered requests it was computed from."""
+    prompt_tokens: int
+    """From the sample's characters, at 4 a token: good to about a quarter either way for English."""
+    completion_tokens: int
+    """At most: every answer as long as it may be."""
+
+    def cost(self, prices: Prices) -> float:
+        """At most, at these prices."""
+        return prices.cost(self.prompt_tokens, self.completion_tokens)
+
+
+def worst_case(request: Request) -> tuple[int, int]:
+    """Prompt and completion tokens that a request can't exceed: no tokenizer makes more tokens than UTF-8 bytes."""
+    text = sum(len(message.content.encode()) for message in request.messages) + len(request.schema or "")
+    return text + _PER_MESSAGE * len(request.messages) + _PER_REQUEST, request.max_tokens
+
+
+def estimate(sample: list[Request], requests: int) -> Estimate:
+    """Tokens of `requests` requests like those in the sample. Raises UsageError for an empty sample."""
+    if not sample:
+        raise UsageError("no sample to estimate from", do="render at least one request")
+    characters = sum(len(message.content) for request in sample for message in request.messages)
+    messages = sum(len(request.messages) for request in sample)
+    prompt = (characters / _CHARACTERS_PER_TOKEN + 5 * messages) / len(sample)
+    completion = sum(request.max_tokens for request in sample) / len(sample)
+    return Estimate(requests, len(sample), round(prompt * requests), round(completion * requests))
+
+
+class Budget:
+    """Counts what was spent and what is reserved for requests in flight. Not for use from several threads."""
+
+    def __init__(
+        self, max_tokens: int | None = None, max_cost: float | None = None, prices: Prices | None = None
+    ) -> None:
+        """Limits on tokens sent and received together, and on their cost; None is no limit."""
+        if max_cost is not None and prices is None:
+            raise UsageError("a limit on cost needs prices", do="give the prices of a million tokens")
+        self.max_tokens = max_tokens
+        self.max_cost = max_cost
+        self.prices = prices or Prices(0.0, 0.0)
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self._reserved = (0, 0)
+
+    @property
+    def limited(self) -> bool:
+        """Is there any limit?"""
+        return self.max_tokens is not None or self.max_cost is not None
+
+    @property
+    def cost(self) -> float:
+        """What was spent so far."""
+        return self.prices.cost(self.prompt_tokens, self.completion_tokens)
+
+    def reserve(self, worst: tuple[int, int]) -> bool:
+        """Take room for a request that is about to be sent; False if it might pass the limit."""
+        prompt = self.prompt_tokens + self._reserved[0] + worst[0]
+        completion = self.completion_tokens + self._reserved[1] + worst[1]
+        if self.max_tokens is not None and prompt + completion > self.max_tokens:
+            return False
+        if self.max_cost is not None and self.prices.cost(prompt, completion) > self.max_cost:
+            return False
+        self._reserved = (self._reserved[0] + worst[0], self._reserved[1] + worst[1])
+        return True
+
+    def settle(self, worst: tuple[int, int], prompt_tokens: int, completion_tokens: int) -> None:
+        """Give the room back and count what was used."""
+        self._reserved = (self._reserved[0] - worst[0], self._reserved[1] - worst[1])
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+
+    def reached(self) -> LimitReached:
+        """The error that says so."""
+        limit = f"{self.max_tokens} tokens" if self.max_tokens is not None else f"a cost of {self.max_cost}"
+        used = f"{self.prompt_tokens} prompt and {self.completion_tokens} completion tokens, cost {self.cost:.4f}"
+        return LimitReached(
+            f"the limit of {limit} would be passed by the next request ({used} so far)",
+            do="raise the limit and run the same command again: what was answered is kept and not paid twice",
+        )

@@ -1,0 +1,341 @@
+"""Asking: `open_model` finds out what the endpoints are, `Model.ask` sends requests and reads answers, in order."""
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hnhub.errors import ServiceError, UsageError
+from hnhub.llm import embedded, structured
+from hnhub.llm.budget import Budget, Prices
+from hnhub.llm.dispatch import Dispatcher, Job
+from hnhub.llm.endpoints import Endpoint, Served, address, detect, headers_for
+from hnhub.llm.journal import Failed, Journal, Stored, request_key
+from hnhub.llm.pace import Pace
+from hnhub.llm.protocols import Fault
+from hnhub.llm.types import Answer, Request
+from hnhub.records import Provenance
+from hnhub.stages import canonical_json
+
+__all__ = ["Model", "open_model"]
+
+log = logging.getLogger(__name__)
+
+_FIRST_LIMIT = 8
+"""Requests in flight that an endpoint gets before it has shown what it can do."""
+_AHEAD = 4
+"""Requests read ahead of the oldest unanswered one, in multiples of those that may be in flight."""
+_APIS = ("auto", "tgi", "openai", "openai-completions")
+
+
+@dataclass(eq=False)
+class _Pending:
+    """A request between the caller's iterator and the answer."""
+
+    request: Request
+    ask: int = 0
+    sent: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    answer: Answer | None = None
+
+
+@dataclass(eq=False)
+class _Stream:
+    """One call of `ask`: what is pending, in order, and who waits for the same answer."""
+
+    pending: deque[_Pending] = field(default_factory=deque)
+    flying: dict[bytes, list[_Pending]] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+
+class Model:
+    """A model behind one endpoint or several; implements `hnhub.llm.types.LanguageModel`."""
+
+    def __init__(self, served: Served, journal: Journal, dispatcher: Dispatcher, read_ahead: int, grace: float) -> None:
+        """Made by `open_model`."""
+        self._served = served
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._read_ahead = read_ahead
+        self._grace = grace
+        self._streams: list[_Stream] = []
+        self._counts: dict[str, Counter[str]] = {}
+        self._failures: dict[str, Counter[str]] = {}
+        dispatcher.on_fatal = self._wake_all
+        journal.on_broken = self._wake_all
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """`model`, `revision` and `server`: for fingerprints."""
+        return {"model": self._served.model, "revision": self._served.revision, "server": self._served.server}
+
+    @property
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """By method. `requests`, `prompt_tokens`, `completion_tokens`, `parse_failures` and `failures` (by reason) are of
+        all answers given and the same in every rerun; `sent` (tries) and `cached` tell what this run did.
+        """
+        return {
+            method: {
+                **{name: counts[name] for name in ("requests", "cached", "prompt_tokens", "completion_tokens")},
+                "parse_failures": counts["parse_failures"],
+                "sent": self._dispatcher.sent[method],
+                "failures": dict(sorted(self._failures[method].items())),
+            }
+            for method, counts in sorted(self._counts.items())
+        }
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Tokens and cost of this run, lost tries included."""
+        budget = self._dispatcher.budget
+        return {
+            "prompt_tokens": budget.prompt_tokens,
+            "completion_tokens": budget.completion_tokens,
+            "cost": budget.cost,
+        }
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Tries of this run that brought no answer, by reason."""
+        return dict(sorted(self._dispatcher.faults.items()))
+
+    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """Answer every request, in the order given, in memory that does not grow with their number.
+
+        A request that the model can't answer gives an Answer with `failure`. Raises ServiceError if the endpoints are
+        gone, LimitReached if the budget is. An answer is in the journal before it is yielded. When the caller stops
+        (Ctrl-C, an error, `close`), answers in flight are waited for a little and kept.
+        """
+        stream = _Stream()
+        self._streams.append(stream)
+        source = iter(requests)
+        try:
+            self._fill(stream, source)
+            while stream.pending:
+                yield self._count(self._next(stream))
+                if len(stream.pending) < self._read_ahead // 2 or self._settled(stream):
+                    self._fill(stream, source)
+        finally:
+            self._streams.remove(stream)
+            if stream.flying:
+                self._dispatcher.abandon(stream, self._grace)
+
+    def _settled(self, stream: _Stream) -> bool:
+        return len(stream.pending) < self._read_ahead and not stream.pending[0].answer if stream.pending else True
+
+    def _fill(self, stream: _Stream, source: Iterator[Request]) -> None:
+        for request in islice(source, self._read_ahead - len(stream.pending)):
+            if not 0 <= request.seed < 2**31:
+                raise UsageError(f"request {request.id}: seed {request.seed} is out of range", do="take 0 to 2**31 - 1")
+            pending = _Pending(request)
+            stream.pending.append(pending)
+            self._advance(stream, pending)
+
+    def _advance(self, stream: _Stream, pending: _Pending) -> None:
+        """Go on with a request as far as the journal knows the answers; then send."""
+        while pending.answer is None:
+            variant = structured.another_ask(pending.request, pending.ask)
+            key = request_key(variant, self._served.model, self._served.revision)
+            if (stored := self._journal.find(key)) is not None:
+                self._take(pending, variant, stored)
+                continue
+            with stream.changed:
+                waiting = stream.flying.setdefault(key, [])
+                waiting.append(pending)
+            if len(waiting) == 1:
+                pending.sent = True
+                self._dispatcher.submit(Job(stream, key, variant, partial(self._arrived, stream, key, variant)))
+            return
+
+    def _arrived(self, stream: _Stream, key: bytes, variant: Request, outcome: Stored | Failed) -> None:
+        """An outcome is in the journal (called in its thread)."""
+        with stream.changed:
+            waiting = stream.flying.pop(key)
+        for pending in waiting:
+            self._take(pending, variant, outcome)
+            self._advance(stream, pending)
+        with stream.changed:
+            if stream.pending and stream.pending[0].answer is not None:
+                stream.changed.notify()
+
+    def _take(self, pending: _Pending, variant: Request, outcome: Stored | Failed) -> None:
+        """Turn an outcome into the answer, or count a bad ask."""
+        if isinstance(outcome, Failed):
+            pending.answer = self._answer(pending, variant, None, failure=outcome.reason)
+            return
+        pending.prompt_tokens += outcome.prompt_tokens
+        pending.completion_tokens += outcome.completion_tokens
+        if pending.request.schema is None:
+            pending.answer = self._answer(pending, variant, outcome)
+            return
+        value, wrong = structured.read(outcome.text, pending.request.schema)
+        if wrong is None:
+            pending.answer = self._answer(pending, variant, outcome, value=value)
+            return
+        pending.ask += 1
+        if pending.ask == structured.ASKS:
+            cut = ", cut at max_tokens" if outcome.finish == "length" else ""
+            pending.answer = self._answer(pending, variant, None, failure=f"{wrong}{cut} after {structured.ASKS} asks")
+
+    def _answer(
+        self,
+        pending: _Pending,
+        variant: Request,
+        stored: Stored | None,
+        *,
+        value: Any = None,
+        failure: str | None = None,
+    ) -> Answer:
+        sampling = {name: getattr(variant, name) for name in ("max_tokens", "temperature", "top_p")}
+        provenance = Provenance(
+            method=variant.method,
+            model=self._served.model,
+            revision=self._served.revision,
+            server=stored.server if stored else self._served.server,
+            prompt_sha256=variant.prompt_sha256,
+            sampling=canonical_json(sampling),
+            seed=variant.seed,
+        )
+        return Answer(
+            request=pending.request,
+            text=stored.text if stored else None,
+            value=value,
+            failure=failure,
+            prompt_tokens=pending.prompt_tokens,
+            completion_tokens=pending.completion_tokens,
+            provenance=provenance,
+            cached=not pending.sent,
+        )
+
+    def _next(self, stream: _Stream) -> _Pending:
+        head = stream.pending[0]
+        with stream.changed:
+            while head.answer is None:
+                if error := self._dispatcher.fatal if self._stopped else self._journal.error():
+                    raise error
+                stream.changed.wait()
+        return stream.pending.popleft()
+
+    _stopped = False
+
+    def _wake_all(self) -> None:
+        self._stopped = self._dispatcher.fatal is not None
+        for stream in self._streams:
+            with stream.changed:
+                stream.changed.notify()
+
+    def _count(self, pending: _Pending) -> Answer:
+        answer = pending.answer
+        assert answer is not None
+        method = answer.request.method
+        counts = self._counts.setdefault(method, Counter())
+        failures = self._failures.setdefault(method, Counter())
+        counts["requests"] += 1
+        counts["cached"] += answer.cached
+        counts["prompt_tokens"] += answer.prompt_tokens
+        counts["completion_tokens"] += answer.completion_tokens
+        counts["parse_failures"] += pending.ask
+        if answer.failure is not None:
+            failures[answer.failure] += 1
+        return answer
+
+
+@contextmanager
+def open_model(
+    endpoints: Sequence[str],
+    *,
+    journal: Path,
+    api: str = "auto",
+    model: str | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
+    prices: Prices | None = None,
+    max_in_flight: int = 256,
+    deadline: float = 300.0,
+    patience: float = 120.0,
+    grace: float = 15.0,
+    chat_template: str | None = None,
+) -> Iterator[Model]:
+    """Open the model that the endpoints serve.
+
+    `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `max_in_flight` requests at most are
+    sent to one endpoint at once; `deadline` seconds may a try take, `patience` seconds may pass without any answer,
+    `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
+    completions, where neither the server nor the Hub has the model's.
+
+    Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
+    """
+    if api not in _APIS:
+        raise UsageError(f"api {api!r} is not known", do=f"take one of {', '.join(_APIS)}")
+    if not endpoints or ("local" in endpoints and len(endpoints) > 1):
+        raise UsageError("no endpoint, or `local` among others", do="give --endpoint local, or one or more addresses")
+    budget = Budget(max_tokens, max_cost, prices)
+    with Journal(journal) as store:
+        dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience)
+        servers: list[embedded.Server] = []
+        try:
+            if tuple(endpoints) == ("local",):
+                servers = embedded.start()
+                found = [_local(server) for server in servers]
+            else:
+                found = _find(dispatcher, store, endpoints, api, model, max_in_flight, chat_template)
+            dispatcher.endpoints = found
+            ahead = _AHEAD * sum(endpoint.pace.most for endpoint in found)
+            yield Model(found[0].served, store, dispatcher, ahead, grace)
+        finally:
+            dispatcher.close()
+            for server in servers:
+                server.stop()
+
+
+def _local(server: embedded.Server) -> Endpoint:
+    served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
+    headers = {"content-type": "application/json"}
+    return Endpoint(server.url, headers, served, Pace(1, 1), prepare=embedded.SavedPrompts(server.url, headers))
+
+
+def _find(
+    dispatcher: Dispatcher,
+    journal: Journal,
+    given: Sequence[str],
+    api: str,
+    model: str | None,
+    max_in_flight: int,
+    chat_template: str | None,
+) -> list[Endpoint]:
+    found = []
+    problems = []
+    for one in dict.fromkeys(given):
+        url, credentials = address(one)
+        headers = headers_for(url, credentials)
+        place = canonical_json([url, api, model])
+        try:
+            served = dispatcher.run(detect(dispatcher.session, url, headers, api, model))
+            journal.remember(place, asdict(served))
+        except Fault as fault:
+            problems.append(f"{url}: {fault.reason}")
+            known = journal.recall(place)
+            if known is None or fault.kind == "fatal":
+                log.warning("%s is left out: %s", url, fault.reason)
+                continue
+            log.warning("%s does not answer (%s): it is taken to serve %s as before", url, fault.reason, known["model"])
+            served = Served(**known)
+        found.append(Endpoint(url, headers, served, Pace(_FIRST_LIMIT, max_in_flight)))
+    if not found:
+        raise ServiceError(
+            f"no endpoint answers ({'; '.join(problems)})", do="start it, or mend the address, --api or --model"
+        )
+    names = {(endpoint.served.model, endpoint.served.revision) for endpoint in found}
+    if len(names) > 1:
+        listed = "; ".join(f"{endpoint.url}: {endpoint.served.model} {endpoint.served.revision}" for endpoint in found)
+        raise UsageError(
+            f"the endpoints serve different models ({listed})", do="name one with --model, or give one endpoint"
+        )
+    return found

@@ -1,0 +1,302 @@
+"""Sending many requests to several endpoints: an event loop in a thread of its own."""
+
+import asyncio
+import logging
+import random
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hnhub.errors import HnhubError, ServiceError
+from hnhub.llm.budget import Budget, worst_case
+from hnhub.llm.endpoints import Endpoint, send
+from hnhub.llm.journal import Failed, Journal, Stored
+from hnhub.llm.protocols import Fault
+from hnhub.llm.types import Request
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Dispatcher", "Job"]
+
+log = logging.getLogger(__name__)
+
+_TRIES = 6
+"""Of one request that gets no proper answer; refusals and lost connections do not count."""
+_LAST_STRAW = 3
+"""Requests in a row that used up their tries before the endpoints count as broken."""
+_LONGEST_WAIT = 60.0
+
+
+@dataclass(eq=False)
+class Job:
+    """A request on its way. `then` is called once, in another thread, when the outcome is in the journal."""
+
+    owner: object
+    key: bytes
+    request: Request
+    then: Callable[[Stored | Failed], None]
+    worst: tuple[int, int] = field(init=False)
+    tries: int = 0
+
+    def __post_init__(self) -> None:
+        """Compute the worst case once."""
+        self.worst = worst_case(self.request)
+
+
+class Dispatcher:
+    """Spreads jobs over endpoints, tries again, keeps within the budget, and writes outcomes to the journal."""
+
+    def __init__(self, journal: Journal, budget: Budget, *, deadline: float, patience: float) -> None:
+        """`deadline`: seconds for one try; `patience`: seconds without any answer before the endpoints count as gone."""
+        self.journal = journal
+        self.budget = budget
+        self.deadline = deadline
+        self.patience = patience
+        self.endpoints: Sequence[Endpoint] = ()
+        self.fatal: HnhubError | None = None
+        self.on_fatal: Callable[[], None] = lambda: None
+        self.sent: Counter[str] = Counter()
+        """Tries by method."""
+        self.faults: Counter[str] = Counter()
+        """Tries that brought nothing, by reason."""
+        self._incoming: deque[Job] = deque()
+        self._ready: deque[Job] = deque()
+        self._tasks: dict[asyncio.Task[None], Job] = {}
+        self._closed: set[int] = set()
+        self._alive = 0.0
+        self._exhausted = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._random = random.Random()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hnhub-llm", daemon=True)
+        self._thread.start()
+        self.session: aiohttp.ClientSession = self.run(_session())
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine in the loop's thread and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def submit(self, job: Job) -> None:
+        """Take a job; from any thread."""
+        first = not self._incoming
+        self._incoming.append(job)
+        if first:
+            self._loop.call_soon_threadsafe(self._take)
+
+    def abandon(self, owner: object, grace: float) -> None:
+        """Send no more of an owner's jobs; wait up to `grace` seconds for those in flight, then cut them off."""
+        self._loop.call_soon_threadsafe(self._drop, owner)
+        try:
+            if count := sum(job.owner is owner for job in list(self._tasks.values())):
+                log.info("waiting up to %g s for %d answers in flight; Ctrl-C again to stop at once", grace, count)
+            self.run(self._settle(owner, grace))
+        except KeyboardInterrupt:
+            self.run(self._settle(owner, 0))
+            raise
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self.run(self._shut())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    # --- all that follows runs in the loop's thread
+
+    def _take(self) -> None:
+        if not self._tasks:
+            self._alive = self._loop.time()  # patience counts from the moment there is something to do
+        while self._incoming:
+            self._ready.append(self._incoming.popleft())
+        self._pump()
+
+    def _drop(self, owner: object) -> None:
+        self._closed.add(id(owner))
+        self._ready = deque(job for job in self._ready if job.owner is not owner)
+
+    async def _settle(self, owner: object, grace: float) -> None:
+        tasks = [task for task, job in self._tasks.items() if job.owner is owner]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._closed.discard(id(owner))
+
+    async def _shut(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.session.close()
+
+    def _pump(self) -> None:
+        """Send what may be sent now."""
+        while self._ready and self.fatal is None:
+            endpoint = self._choose()
+            if endpoint is None:
+                return
+            job = self._ready[0]
+            if not self.budget.reserve(job.worst):
+                if not self._tasks:
+                    self._fail(self.budget.reached())
+                return
+            self._ready.popleft()
+            endpoint.in_flight += 1
+            task = self._loop.create_task(self._try(job, endpoint))
+            self._tasks[task] = job
+            task.add_done_callback(self._done)
+        if self.fatal is not None and not self._tasks:
+            self.journal.when_written(self.on_fatal)
+
+    def _choose(self) -> Endpoint | None:
+        """The endpoint with the most room; if all are left out for a while, wake up when the first is back."""
+        now = self._loop.time()
+        best, load, wake = None, 1.0, None
+        for endpoint in self.endpoints:
+            if endpoint.dead:
+                continue
+            if endpoint.not_before > now:
+                wake = min(wake or endpoint.not_before, endpoint.not_before)
+                continue
+            # After a fault one request shows whether it is well again.
+            limit = 1 if endpoint.faults else endpoint.pace.limit
+            if endpoint.in_flight / limit < load:
+                best, load = endpoint, endpoint.in_flight / limit
+        if (
+            best is None
+            and wake is not None
+            and (self._timer is None or self._timer.when() <= now or self._timer.cancelled())
+        ):
+            self._timer = self._loop.call_at(wake, self._wake)
+        return best
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        job = self._tasks.pop(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a request ended in a bug", exc_info=error)
+            self._fail(ServiceError(f"request {job.request.id}: {type(error).__name__}: {error}", do="report this"))
+        self._pump()
+
+    async def _try(self, job: Job, endpoint: Endpoint) -> None:
+        sent = self._loop.time()
+        self.sent[job.request.method] += 1
+        used = (0, 0)
+        try:
+            used = job.worst  # what a try costs that is cut off
+            reply = await send(self.session, endpoint, job.request, self.deadline)
+            used = (
+                job.worst[0] if reply.prompt_tokens is None else reply.prompt_tokens,
+                job.worst[1] if reply.completion_tokens is None else reply.completion_tokens,
+            )
+        except Fault as fault:
+            used = job.worst if fault.charged else (0, 0)
+            self._faulted(job, endpoint, fault, sent)
+        else:
+            now = self._loop.time()
+            self._alive = now
+            self._exhausted = endpoint.faults = 0
+            full = endpoint.in_flight >= endpoint.pace.limit
+            endpoint.pace.answered(now, sent, full=full)
+            stored = Stored(reply.text, reply.finish, *used, endpoint.served.server)
+            self._write(job, endpoint, stored)
+        finally:
+            endpoint.in_flight -= 1
+            self.budget.settle(job.worst, *used)
+
+    def _write(self, job: Job, endpoint: Endpoint, outcome: Stored | Failed) -> None:
+        served = endpoint.served
+        try:
+            self.journal.add(job.key, job.request, served.model, served.revision, outcome, job.then)
+        except HnhubError as error:
+            self._fail(error)
+
+    def _faulted(self, job: Job, endpoint: Endpoint, fault: Fault, sent: float) -> None:
+        now = self._loop.time()
+        self.faults[fault.reason] += 1
+        log.debug("%s: request %s: %s", endpoint.url, job.request.id, fault.reason)
+        if fault.kind == "rejected":
+            if endpoint.structured and job.request.schema and _is_about_schemas(fault.reason):
+                endpoint.structured = False
+                log.warning("%s takes no JSON schema (%s): answers are read tolerantly", endpoint.url, fault.reason)
+                self._ready.appendleft(job)
+            else:
+                self._write(job, endpoint, Failed(fault.reason))
+            return
+        if fault.kind == "broken":
+            self._again(job, endpoint, fault)
+        else:
+            self._ready.appendleft(job)
+        if fault.kind == "fatal":
+            endpoint.dead = fault.reason
+            log.warning("%s is left out: %s", endpoint.url, fault.reason)
+        elif fault.kind == "refused":
+            endpoint.pace.refused(now, sent)
+        elif fault.kind == "lost" or len(self.endpoints) > 1:
+            endpoint.faults += 1
+        if fault.kind in ("refused", "lost"):
+            wait = self._backoff(endpoint.faults) if fault.wait is None else fault.wait
+            endpoint.not_before = max(endpoint.not_before, now + wait)
+        if all(one.dead for one in self.endpoints) or self._too_long(now, fault):
+            self._fail(self._gone(fault))
+
+    def _too_long(self, now: float, fault: Fault) -> bool:
+        return now - self._alive > self.patience + (self.deadline if fault.kind == "broken" else 0)
+
+    def _again(self, job: Job, endpoint: Endpoint, fault: Fault) -> None:
+        job.tries += 1
+        if job.tries < _TRIES:
+            wait = self._backoff(job.tries) if fault.wait is None else fault.wait
+            self._loop.call_later(wait, self._requeue, job)
+            return
+        self._exhausted += 1
+        if self._exhausted >= _LAST_STRAW:
+            self._fail(self._gone(fault))
+        self._write(job, endpoint, Failed(f"{fault.reason} ({job.tries} tries)"))
+
+    def _requeue(self, job: Job) -> None:
+        if id(job.owner) not in self._closed:
+            self._ready.appendleft(job)
+            self._pump()
+
+    def _backoff(self, times: int) -> float:
+        return min(_LONGEST_WAIT, 0.1 * 2.0**times) * self._random.uniform(0.5, 1.5)
+
+    def _gone(self, fault: Fault) -> ServiceError:
+        where = ", ".join(endpoint.url for endpoint in self.endpoints)
+        return ServiceError(
+            f"no usable answer from {where}: {fault.reason}",
+            do="see to the endpoint and run the same command again: what was answered is kept",
+        )
+
+    def _fail(self, error: HnhubError) -> None:
+        self.fatal = self.fatal or error
+        if not self._tasks:
+            self.journal.when_written(self.on_fatal)
+
+
+async def _session() -> "aiohttp.ClientSession":
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+    )
+
+
+def _is_about_schemas(reason: str) -> bool:
+    return any(
+        word in reason.lower()
+        for word in ("response_format", "json_schema", "grammar", "schema", "guided", "structured")
+    )

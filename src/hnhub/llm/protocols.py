@@ -1,0 +1,168 @@
+"""What goes over the wire: TGI's own protocol, and OpenAI's chat and completions. Pure functions."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hnhub.llm.types import Message, Request
+
+__all__ = ["Api", "Fault", "Reply", "body", "fault_of_status", "path", "read_reply"]
+
+Api = Literal["tgi", "openai", "openai-completions"]
+
+_PATHS: Mapping[Api, str] = {
+    "tgi": "/generate",
+    "openai": "/v1/chat/completions",
+    "openai-completions": "/v1/completions",
+}
+_FATAL = frozenset({401, 402, 403, 404, 405})
+_AGAIN = frozenset({408, 409, 421, 424, 425})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete answer of a server."""
+
+    text: str
+    finish: str | None
+    """Why it ended; `length` means that it was cut."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class Fault(Exception):
+    """A try that brought no answer. `kind` says what to do about it:
+
+    `refused` (429, 503: fewer at once, later), `lost` (no connection), `broken` (anything else worth another try),
+    `rejected` (this request is bad, the next may not be), `fatal` (no request will do).
+    """
+
+    def __init__(self, kind: str, reason: str, *, wait: float | None = None, charged: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.wait = wait
+        """Seconds that the server asked to wait."""
+        self.charged = charged
+        """Tokens may have been made (and billed) for nothing."""
+
+
+def path(api: Api) -> str:
+    """Where requests go, below the endpoint's base."""
+    return _PATHS[api]
+
+
+def body(
+    api: Api, request: Request, model: str, render: Callable[[tuple[Message, ...]], str] | None, *, structured: bool
+) -> dict[str, Any]:
+    """The JSON body. `render` applies the chat template (for all but chat); `structured`: send the schema."""
+    schema = json.loads(request.schema) if structured and request.schema else None
+    if api == "tgi":
+        assert render is not None
+        return {"inputs": render(request.messages), "parameters": _tgi_parameters(request, schema)}
+    content: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+    }
+    if api == "openai":
+        content["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+    else:
+        assert render is not None
+        content["prompt"] = render(request.messages)
+    if schema is not None:
+        content["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "strict": True, "schema": schema},
+        }
+    return content
+
+
+def _tgi_parameters(request: Request, schema: Any) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "max_new_tokens": request.max_tokens,
+        "seed": request.seed,
+        "details": True,
+        "return_full_text": False,
+    }
+    if request.temperature > 0:  # TGI takes no 0: greedy is do_sample false
+        parameters |= {"do_sample": True, "temperature": request.temperature}
+        if request.top_p < 1:
+            parameters["top_p"] = request.top_p
+    if schema is not None:
+        parameters["grammar"] = {"type": "json", "value": schema}
+    return parameters
+
+
+def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: bytes) -> Reply:
+    """The answer in a response with status 200. Raises Fault (`broken`) if it is none."""
+    if "json" not in content_type:
+        raise Fault("broken", f"an answer of type {content_type or 'unknown'}, not JSON", charged=True)
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise Fault("broken", "an answer that is not valid JSON", charged=True) from error
+    try:
+        reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise Fault("broken", f"an answer without its parts ({type(error).__name__}: {error})", charged=True) from error
+    if not reply.text.strip():
+        raise Fault("broken", "an empty answer", charged=True)
+    return reply
+
+
+def _tgi_reply(content: Any, headers: Mapping[str, str]) -> Reply:
+    if isinstance(content, list):
+        content = content[0]
+    details = content.get("details") or {}
+    completion = details.get("generated_tokens", headers.get("x-generated-tokens"))
+    prompt = headers.get("x-prompt-tokens")
+    return Reply(
+        _text(content["generated_text"]),
+        details.get("finish_reason"),
+        None if prompt is None else int(prompt),
+        None if completion is None else int(completion),
+    )
+
+
+def _openai_reply(api: Api, content: Any) -> Reply:
+    choice = content["choices"][0]
+    text = _text(choice["message"]["content"] if api == "openai" else choice["text"])
+    usage = content.get("usage") or {}
+    return Reply(text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens"))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError("the text is not a string")
+    return value
+
+
+def fault_of_status(status: int, data: bytes, wait: float | None) -> Fault:
+    """What a response with another status than 200 means."""
+    reason = f"HTTP {status}"
+    if detail := _detail(data):
+        reason += f": {detail}"
+    if status in (429, 503):
+        return Fault("refused", reason, wait=wait)
+    if status in _AGAIN or status >= 500:
+        return Fault("broken", reason, wait=wait)
+    return Fault("fatal" if status in _FATAL or status < 400 else "rejected", reason)
+
+
+def _detail(data: bytes) -> str:
+    """The message in any of the error shapes: OpenAI's, TGI's, FastAPI's, plain text."""
+    text = data[:4000].decode("utf-8", "replace")
+    try:
+        content = json.loads(data)
+        if isinstance(content, dict):
+            error = content.get("error", content.get("message", content.get("detail", content)))
+            text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
+    except ValueError:
+        pass
+    return " ".join(text.split())[:200]
