@@ -1,6 +1,7 @@
 """Everything that a card may say about a dataset, as plain data: what is in the folder, how it was made, from what."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,9 @@ def gather(
 
 
 def public_recipe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data, without paths of the machine that it ran on."""
-    return recipe.as_dict() | {
-        "methods": list(recipe.methods),
-        "prompts": [[task, Path(path).name] for task, path in recipe.prompts],
-    }
+    """The recipe as JSON holds it."""
+    plain: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
+    return plain
 
 
 def _corpus_facts(name: str, spec: CorpusSpec | None, loaded: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hnhub.publish.croissant import render_croissant
 from hnhub.publish.facts import gather
 from hnhub.publish.plots import draw_plots
 from hnhub.records import Recipe
-from hnhub.stages import write_atomically
+from hnhub.stages import file_sha256, write_atomically
 
-__all__ = ["finish", "write_card"]
+__all__ = ["finish", "rewrite_card", "write_card"]
 
 
 def finish(
@@ -52,3 +52,14 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
     write_atomically(folder / "croissant.json", render_croissant(facts))
     if facts["publishes_text"]:
         draw_plots(folder, facts["stats"])
+
+
+def rewrite_card(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest."""
+    write_card(folder, facts)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for name, entry in manifest["files"].items():
+        if not name.startswith(("data/", "ledger/")):
+            entry |= {"sha256": file_sha256(folder / name), "size": (folder / name).stat().st_size}
+    write_atomically(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
