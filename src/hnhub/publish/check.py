@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,12 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_published", "main", "splits_of"]
 
-BATCH = 1000
-TRIES = 4
+_BATCH = 1000
+_TRIES = 4
 T = TypeVar("T")
-
-Splits = Mapping[str, Mapping[str, list[str]]]
-"""config -> split -> paths of its shards."""
 
 
 def splits_of(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
@@ -101,8 +98,8 @@ def _check_rows(what: str, loaded: Any, shards: list[Path], rows: int) -> None:
         raise RuleBroken(
             f"{what}: the columns are {features}, not those of the files", do="look at the card's dataset_info"
         )
-    ours = _sliced(table for path in shards for table in pq.ParquetFile(path).iter_batches(BATCH))
-    theirs = _sliced(loaded.with_format("arrow").iter(BATCH))
+    ours = _sliced(table for path in shards for table in pq.ParquetFile(path).iter_batches(_BATCH))
+    theirs = _sliced(loaded.with_format("arrow").iter(_BATCH))
     seen = 0
     for mine, other in zip(ours, theirs, strict=False):
         if not mine.equals(other.cast(mine.schema)):
@@ -113,7 +110,7 @@ def _check_rows(what: str, loaded: Any, shards: list[Path], rows: int) -> None:
 
 
 def _sliced(tables: "Iterable[pa.Table | pa.RecordBatch]") -> "Iterator[pa.Table]":
-    """The same rows in tables of exactly `BATCH` rows, the last one shorter."""
+    """The same rows in tables of exactly `_BATCH` rows, the last one shorter."""
     import pyarrow as pa
 
     held: list[pa.Table] = []
@@ -121,17 +118,17 @@ def _sliced(tables: "Iterable[pa.Table | pa.RecordBatch]") -> "Iterator[pa.Table
     for table in tables:
         held.append(table if isinstance(table, pa.Table) else pa.Table.from_batches([table]))
         count += len(table)
-        while count >= BATCH:
+        while count >= _BATCH:
             whole = pa.concat_tables(held)
-            yield whole.slice(0, BATCH).replace_schema_metadata(None)
-            held, count = [whole.slice(BATCH)], count - BATCH
+            yield whole.slice(0, _BATCH).replace_schema_metadata(None)
+            held, count = [whole.slice(_BATCH)], count - _BATCH
     if count:
         yield pa.concat_tables(held).replace_schema_metadata(None)
 
 
 def _try(step: Callable[[], T]) -> T:
     """Try again after failures of the Hub; what `datasets` raises otherwise is a broken dataset."""
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, _TRIES + 1):
         try:
             return step()
         except HnhubError:
@@ -140,7 +137,7 @@ def _try(step: Callable[[], T]) -> T:
             hub = _chain_passes(error)
             if not hub:
                 raise RuleBroken(f"it does not load: {type(error).__name__}: {error}", do="repair it") from error
-            if attempt == TRIES:
+            if attempt == _TRIES:
                 raise
             time.sleep(2.0 ** (attempt - 1))
     raise AssertionError("unreachable")

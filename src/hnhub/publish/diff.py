@@ -43,7 +43,10 @@ class Difference:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""
-        return {"splits": [vars(split) | {"columns": list(split.columns)} for split in self.splits], "files": dict(self.files)}
+        return {
+            "splits": [vars(split) | {"columns": list(split.columns)} for split in self.splits],
+            "files": dict(self.files),
+        }
 
 
 def compare_folders(a: Path, b: Path) -> Difference:

@@ -23,10 +23,10 @@ __all__ = ["check_repo_name", "connect", "fetch", "is_passing", "persist"]
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6
-LONGEST_WAIT = 600.0
+_ATTEMPTS = 6
+_LONGEST_WAIT = 600.0
 """Seconds. A Hub that asks for more is not waited for."""
-PASSING = {408, 409, 412, 425, 429}
+_PASSING = {408, 409, 412, 425, 429}
 """Statuses after which to look again; 5xx too."""
 
 T = TypeVar("T")
@@ -81,9 +81,9 @@ def persist(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] 
     """Do a step of which each try first looks whether it is still to do, and try it again after a passing failure.
 
     Between tries it waits for as long as the Hub asks. Raises UsageError where the user has to act (token, rights, names),
-    ServiceError after `ATTEMPTS` tries or when the Hub refuses for good.
+    ServiceError after `_ATTEMPTS` tries or when the Hub refuses for good.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             return step()
         except HnhubError:
@@ -92,8 +92,8 @@ def persist(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] 
             if not is_passing(error):
                 raise _for_good(error, what) from error
             wait = _wait(error, attempt)
-            if attempt == ATTEMPTS or wait > LONGEST_WAIT:
-                why = f"asks to wait {wait:.0f} s" if wait > LONGEST_WAIT else f"failed {ATTEMPTS} times"
+            if attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
+                why = f"asks to wait {wait:.0f} s" if wait > _LONGEST_WAIT else f"failed {_ATTEMPTS} times"
                 raise ServiceError(
                     f"{what}: the Hub {why}: {_words(error)}",
                     do="give the same command again later, it goes on from there",
@@ -113,7 +113,7 @@ def is_passing(error: BaseException) -> bool:
     """Whether the failure may pass. A commit may have landed all the same: the next try looks first."""
     status = _status(error)
     if status is not None:
-        return status in PASSING or status >= 500
+        return status in _PASSING or status >= 500
     if isinstance(error, RuntimeError):
         # A failed LFS upload comes wrapped, a failed Xet upload bare. Only one for lack of rights stays.
         return error.__cause__ is None or _status(error.__cause__) not in (401, 403)

@@ -34,7 +34,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 
-FRESH = frozenset({".gitattributes", "README.md"})
+_FRESH = frozenset({".gitattributes", "README.md"})
 """What a repository may hold that nobody has published into."""
 
 
@@ -194,7 +194,7 @@ def make_plan(local: Mapping[str, LocalFile], remote: Remote) -> Plan:
 
 def _rival(path: str, remote: Remote) -> str | None:
     if remote.listed is None:
-        fresh = remote.files.keys() <= FRESH
+        fresh = remote.files.keys() <= _FRESH
         return "it is there already, and not from hnhub" if path in remote.files and not fresh else None
     if path in remote.changed:
         return (

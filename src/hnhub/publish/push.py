@@ -34,7 +34,7 @@ class Target:
     collection: str | None = None
     """A slug, or a title in the repository's namespace."""
     note: str | None = None
-    """The item's note in the collection."""
+    """The item's note in the collection; by default the corpus and the methods."""
     private: bool = False
     gated: str | None = None
     """`auto` or `manual`: readers have to ask."""
@@ -104,13 +104,20 @@ def push(
         persist(lambda: _set_tag(api, repo, tag, commit), f"tagging {repo}", sleep=sleep)
     slug = None
     if title := target.collection:
+        note = target.note or _note(folder)
         slug = persist(
-            lambda: add_to_collection(api, repo, title, target.note, private=target.private),
+            lambda: add_to_collection(api, repo, title, note, private=target.private),
             f"adding {repo} to the collection {title!r}",
             sleep=sleep,
         )
     url = pull_request or f"{api.endpoint}/datasets/{repo}"
     return Pushed(repo, url, attempt.plan, commit, attempt.sent, pull_request, verified, tag, slug)
+
+
+def _note(folder: Folder) -> str:
+    facts = folder.manifest.facts
+    methods = ", ".join(facts.get("recipe", {}).get("methods", ()))
+    return f"Hard negatives for {facts.get('corpus', 'a corpus')}: {methods}"[:500]
 
 
 def _tagged(api: "HfApi", folder: Folder, target: Target) -> bool:

@@ -9,7 +9,7 @@ from hnhub.rows.validate import validate
 
 __all__ = ["refuse_unpublishable"]
 
-SHOWN = 3
+_SHOWN = 3
 
 
 def refuse_unpublishable(folder: Folder) -> None:
@@ -19,7 +19,7 @@ def refuse_unpublishable(folder: Folder) -> None:
     and stands in the card.
     """
     violations = validate(folder.path)
-    if first := list(itertools.islice(violations, SHOWN)):
+    if first := list(itertools.islice(violations, _SHOWN)):
         more = " (and more)" if next(violations, None) else ""
         told = "; ".join(f"{v.rule}: {v.path}: {v.message}" for v in first)
         raise RuleBroken(f"{folder.path}: is not published: {told}{more}", do=f"see `hnhub validate {folder.path}`")

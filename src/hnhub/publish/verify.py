@@ -11,7 +11,7 @@ from hnhub.publish.plan import MANIFEST, Folder
 
 __all__ = ["verify_published"]
 
-CACHES = (
+_CACHES = (
     "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE",
     "HF_DATASETS_DOWNLOADED_DATASETS_PATH", "HF_DATASETS_EXTRACTED_DATASETS_PATH", "XDG_CACHE_HOME",
     "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE",
@@ -29,7 +29,7 @@ def verify_published(folder: Folder, repo: str, commit: str) -> int:
 
     again = f"the commit {commit[:12]} stands and has no tag: repair, push again; or retry if the Hub was at fault"
     with tempfile.TemporaryDirectory(prefix="hnhub-verify-") as home:
-        environment = {key: value for key, value in os.environ.items() if key not in CACHES}
+        environment = {key: value for key, value in os.environ.items() if key not in _CACHES}
         environment |= {"HF_HOME": home, "TMPDIR": home, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         if token := get_token():
             environment["HF_TOKEN"] = token
