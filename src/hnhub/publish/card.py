@@ -11,7 +11,7 @@ from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.publish.licences import flags, hub_licence
 
-__all__ = ["config_schema", "render_card"]
+__all__ = ["citation", "config_schema", "render_card"]
 
 _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
 
@@ -30,11 +30,28 @@ def render_card(facts: Mapping[str, Any]) -> str:
     environment.tests["search"] = lambda text, pattern: re.search(pattern, text) is not None
     environment.filters |= {"number": _number, "fenced": _fenced, "sample": _sample, "percent": _percent}
     try:
-        training = _default_config(facts)
-        values = {**facts, "yaml": _yaml(_metadata(facts)), "default": training, "flags": _flags(facts)}
+        values = {
+            **facts,
+            "yaml": _yaml(_metadata(facts)),
+            "default": _default_config(facts),
+            "flags": _flags(facts),
+            "citation": citation(facts),
+        }
         return environment.get_template("card.md.j2").render(values)
     except (jinja2.UndefinedError, KeyError) as error:
         raise InputError(f"the card's facts lack something: {error}", do="build the dataset again") from error
+
+
+def citation(facts: Mapping[str, Any]) -> str:
+    """The BibTeX entry of a dataset."""
+    place = f"  howpublished = {{\\url{{https://huggingface.co/datasets/{facts['repo']}}}}},\n" if facts["repo"] else ""
+    return (
+        f"@misc{{{facts['name'].replace('-', '_')},\n"
+        f"  title = {{{facts['corpus']['title']} hard negatives, version {facts['version']}}},\n"
+        f"{place}"
+        f"  note = {{Built with hnhub {facts['hnhub']}}}\n"
+        "}"
+    )
 
 
 def config_schema(config: str, negatives: int) -> pl.Schema:
@@ -48,7 +65,7 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The card's YAML, as the Hub's dataset card specification has it."""
     corpus = facts["corpus"]
     default = _default_config(facts)
-    generated = any(entry["model"] for entries in facts["provenance"].values() for entry in entries)
+    generated = facts["recipe"]["queries_from"] == "llm" or any(name.startswith("llm") for name in facts["methods"])
     rows = sum(split["rows"] for splits in facts["files"].values() for split in splits.values())
     metadata: dict[str, Any] = {"pretty_name": f"{corpus['title']} hard negatives"}
     if corpus["language"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from hnhub.publish.card import config_schema
+from hnhub.publish.card import citation, config_schema
 from hnhub.publish.licences import flags
 
 __all__ = ["render_croissant"]
@@ -50,7 +50,13 @@ _CONTEXT: Mapping[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_TYPES = {"String": "sc:Text", "Int8": "sc:Integer", "Int32": "sc:Integer", "Int64": "sc:Integer", "Float64": "sc:Float"}
+_TYPES = {
+    "String": "sc:Text",
+    "Int8": "sc:Integer",
+    "Int32": "sc:Integer",
+    "Int64": "sc:Integer",
+    "Float64": "sc:Float",
+}
 
 
 def render_croissant(facts: Mapping[str, Any]) -> str:
@@ -69,7 +75,8 @@ def render_croissant(facts: Mapping[str, Any]) -> str:
         "isLiveDataset": False,
         **({"inLanguage": corpus["language"]} if corpus["language"] else {}),
         **({"url": f"https://huggingface.co/datasets/{facts['repo']}"} if facts["repo"] else {}),
-        **({"citeAs": corpus["citation"]} if corpus["citation"] else {}),
+        "citeAs": citation(facts),
+        **({"citation": corpus["citation"]} if corpus["citation"] else {}),
         **({"isBasedOn": f"https://huggingface.co/datasets/{corpus['hub_id']}"} if corpus["hub_id"] else {}),
         **_responsible_ai(facts),
         "distribution": [

@@ -45,6 +45,7 @@ def draw_plots(folder: Path, stats: Mapping[str, Any]) -> None:
         axis.bar(places, heights, 0.38, color=colour, label=f"in {'positives' if offset < 0 else 'negatives'}")
     axis.set_xticks(range(len(overlaps)), list(overlaps))
     axis.set_ylabel("% of the query's words")
+    axis.set_xlim(-0.6, max(3, len(overlaps)) - 0.4)
     axis.set_ylim(0, 100)
     axis.legend(frameon=False)
     _save(figure, folder / "plots" / "overlap.png")
