@@ -3,9 +3,9 @@
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from hnhub.llm.endpoints import Endpoint, Served, address, detect, headers_for
 from hnhub.llm.journal import Failed, Journal, Stored, request_key
 from hnhub.llm.pace import Pace
 from hnhub.llm.protocols import Fault
+from hnhub.llm.templates import find_template, renderer
 from hnhub.llm.types import Answer, Request
 from hnhub.records import Provenance
 from hnhub.stages import canonical_json
@@ -58,16 +59,27 @@ class _Stream:
 class Model:
     """A model behind one endpoint or several; implements `hnhub.llm.types.LanguageModel`."""
 
-    def __init__(self, served: Served, journal: Journal, dispatcher: Dispatcher, read_ahead: int, grace: float) -> None:
-        """Made by `open_model`."""
+    def __init__(
+        self,
+        served: Served,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        *,
+        start: Callable[[], Sequence[Endpoint]],
+        in_flight: int,
+        grace: float,
+    ) -> None:
+        """Made by `open_model`. `start` is called for the endpoints when the first request has to be sent."""
         self._served = served
         self._journal = journal
         self._dispatcher = dispatcher
-        self._read_ahead = read_ahead
+        self._start = start
+        self._read_ahead = _AHEAD * in_flight
         self._grace = grace
         self._streams: list[_Stream] = []
         self._counts: dict[str, Counter[str]] = {}
         self._failures: dict[str, Counter[str]] = {}
+        self._stopped = False
         dispatcher.on_fatal = self._wake_all
         journal.on_broken = self._wake_all
 
@@ -78,8 +90,10 @@ class Model:
 
     @property
     def totals(self) -> dict[str, dict[str, Any]]:
-        """By method. `requests`, `prompt_tokens`, `completion_tokens`, `parse_failures` and `failures` (by reason) are of
-        all answers given and the same in every rerun; `sent` (tries) and `cached` tell what this run did.
+        """By method, of all answers given so far.
+
+        `requests`, `prompt_tokens`, `completion_tokens`, `parse_failures` (asks whose answer did not fit the schema) and
+        `failures` (by reason) are the same in every rerun; `sent` (tries) and `cached` tell what this run did.
         """
         return {
             method: {
@@ -119,16 +133,15 @@ class Model:
         try:
             self._fill(stream, source)
             while stream.pending:
-                yield self._count(self._next(stream))
-                if len(stream.pending) < self._read_ahead // 2 or self._settled(stream):
+                answer = self._count(self._next(stream))
+                # Before the caller works on the answer, so that the endpoints do not run dry meanwhile.
+                if len(stream.pending) <= self._read_ahead * 3 // 4:
                     self._fill(stream, source)
+                yield answer
         finally:
             self._streams.remove(stream)
             if stream.flying:
                 self._dispatcher.abandon(stream, self._grace)
-
-    def _settled(self, stream: _Stream) -> bool:
-        return len(stream.pending) < self._read_ahead and not stream.pending[0].answer if stream.pending else True
 
     def _fill(self, stream: _Stream, source: Iterator[Request]) -> None:
         for request in islice(source, self._read_ahead - len(stream.pending)):
@@ -150,6 +163,8 @@ class Model:
                 waiting = stream.flying.setdefault(key, [])
                 waiting.append(pending)
             if len(waiting) == 1:
+                if not self._dispatcher.endpoints:
+                    self._dispatcher.endpoints = self._start()
                 pending.sent = True
                 self._dispatcher.submit(Job(stream, key, variant, partial(self._arrived, stream, key, variant)))
             return
@@ -223,8 +238,6 @@ class Model:
                 stream.changed.wait()
         return stream.pending.popleft()
 
-    _stopped = False
-
     def _wake_all(self) -> None:
         self._stopped = self._dispatcher.fatal is not None
         for stream in self._streams:
@@ -280,35 +293,53 @@ def open_model(
     with Journal(journal) as store:
         dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience)
         servers: list[embedded.Server] = []
+
+        def start() -> list[Endpoint]:
+            servers.extend(embedded.start())
+            return [_local(server.url, served) for server in servers]
+
         try:
             if tuple(endpoints) == ("local",):
-                servers = embedded.start()
-                found = [_local(server) for server in servers]
+                served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
+                yield Model(served, store, dispatcher, start=start, in_flight=embedded.children(), grace=grace)
             else:
-                found = _find(dispatcher, store, endpoints, api, model, max_in_flight, chat_template)
-            dispatcher.endpoints = found
-            ahead = _AHEAD * sum(endpoint.pace.most for endpoint in found)
-            yield Model(found[0].served, store, dispatcher, ahead, grace)
+                found = _find(dispatcher, store, endpoints, api=api, model=model)
+                for endpoint in found:
+                    _set_up(endpoint, api, chat_template, max_in_flight)
+                in_flight = max_in_flight * len(found)
+                yield Model(found[0].served, store, dispatcher, start=lambda: found, in_flight=in_flight, grace=grace)
         finally:
             dispatcher.close()
             for server in servers:
                 server.stop()
 
 
-def _local(server: embedded.Server) -> Endpoint:
-    served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
+def _local(url: str, served: Served) -> Endpoint:
     headers = {"content-type": "application/json"}
-    return Endpoint(server.url, headers, served, Pace(1, 1), prepare=embedded.SavedPrompts(server.url, headers))
+    return Endpoint(url, headers, served, Pace(1, 1), prepare=embedded.SavedPrompts(url, headers))
+
+
+def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flight: int) -> None:
+    """Give an endpoint its pace, and its chat template where the protocol needs one."""
+    endpoint.pace = Pace(_FIRST_LIMIT, max_in_flight)
+    served = endpoint.served
+    if served.api == "openai":
+        return
+    template = (chat_template, "") if chat_template is not None else served.template
+    template = template or find_template(served.model, served.revision)
+    if template is not None:
+        endpoint.render = renderer(template)
+    elif served.api == "tgi" and api == "auto":
+        endpoint.served = replace(served, api="openai")  # TGI serves that too, with its own template
+        log.warning("%s: the chat template of %s is not to be had: using the server's chat", endpoint.url, served.model)
+    else:
+        raise UsageError(
+            f"{endpoint.url}: the chat template of {served.model} is not to be had", do="use --api openai, or give one"
+        )
 
 
 def _find(
-    dispatcher: Dispatcher,
-    journal: Journal,
-    given: Sequence[str],
-    api: str,
-    model: str | None,
-    max_in_flight: int,
-    chat_template: str | None,
+    dispatcher: Dispatcher, journal: Journal, given: Sequence[str], *, api: str, model: str | None
 ) -> list[Endpoint]:
     found = []
     problems = []
@@ -327,13 +358,12 @@ def _find(
                 continue
             log.warning("%s does not answer (%s): it is taken to serve %s as before", url, fault.reason, known["model"])
             served = Served(**known)
-        found.append(Endpoint(url, headers, served, Pace(_FIRST_LIMIT, max_in_flight)))
+        found.append(Endpoint(url, headers, served, Pace(1, 1)))
     if not found:
         raise ServiceError(
             f"no endpoint answers ({'; '.join(problems)})", do="start it, or mend the address, --api or --model"
         )
-    names = {(endpoint.served.model, endpoint.served.revision) for endpoint in found}
-    if len(names) > 1:
+    if len({(endpoint.served.model, endpoint.served.revision) for endpoint in found}) > 1:
         listed = "; ".join(f"{endpoint.url}: {endpoint.served.model} {endpoint.served.revision}" for endpoint in found)
         raise UsageError(
             f"the endpoints serve different models ({listed})", do="name one with --model, or give one endpoint"

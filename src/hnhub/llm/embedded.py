@@ -8,7 +8,6 @@ weights are re-encoded once from Q4_1 to Q4_0, for which llama.cpp has faster x8
 import fcntl
 import importlib.metadata
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -29,7 +28,7 @@ __all__ = [
     "MODEL",
     "SavedPrompts",
     "Server",
-    "cores",
+    "children",
     "revision",
     "server_version",
     "source_path",
@@ -51,10 +50,10 @@ _MOST = 8
 class Server:
     """A child process and its address. It ends when this process does, however that ends."""
 
-    def __init__(self, process: "subprocess.Popen[str]", url: str, slots: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        """The address is read from the child when it is up."""
         self.process = process
-        self.url = url
-        self.slots = slots
+        self.url = ""
 
     def stop(self) -> None:
         """End the child."""
@@ -88,10 +87,8 @@ class SavedPrompts:
             return {"cache_prompt": False}
         file = self._files.get(prefix)
         if file is None:
-            if len(self._files) == _SAVED:
-                file = self._files.pop(next(iter(self._files)))
-            else:
-                file = f"{len(self._files)}.bin"
+            full = len(self._files) == _SAVED
+            file = self._files.pop(next(iter(self._files))) if full else f"{len(self._files)}.bin"
             messages = [{"role": message.role, "content": message.content} for message in prefix]
             await self._post(
                 session, "/v1/chat/completions", {"messages": messages, "max_tokens": 1, "cache_prompt": False}
@@ -107,9 +104,10 @@ class SavedPrompts:
             await response.read()
 
 
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def children() -> int:
+    """How many are started: one for each core that this process may use, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST)
 
 
 @cache
@@ -198,65 +196,63 @@ def _encode(source: Path, target: Path) -> None:
 
 
 def start(count: int | None = None) -> list[Server]:
-    """Start children on free loopback ports, one a core (at most 8) unless `count` says otherwise; about 2 seconds.
+    """Start children on free loopback ports, `children()` of them unless `count` says otherwise; about 2 seconds.
 
     Raises MissingExtra or UsageError if a part is not installed, ServiceError if a child does not come up.
     """
     weights = weights_path()
-    starting = [_spawn(weights) for _ in range(count or min(cores(), _MOST))]
-    servers = []
-    for process, slots in starting:
-        assert process.stdout is not None
-        if url := process.stdout.readline().strip():
-            servers.append(Server(process, url, slots))
-    if len(servers) < len(starting):
+    servers = [_spawn(weights) for _ in range(children() if count is None else count)]
+    try:
+        for server in servers:
+            assert server.process.stdout is not None
+            server.url = server.process.stdout.readline().strip()
+        if not all(server.url for server in servers):
+            raise ServiceError(
+                "the embedded LLM's server did not start", do="see why by `python -m hnhub.llm.embedded`"
+            )
+    except BaseException:
         for server in servers:
             server.stop()
-        raise ServiceError(
-            "the embedded LLM's server did not start", do="run with -v to see why, or give --endpoint URL"
-        )
+        raise
     return servers
 
 
-def _spawn(weights: Path) -> tuple["subprocess.Popen[str]", Path]:
-    slots = Path(tempfile.mkdtemp(prefix="hnhub-slots-"))
+def _spawn(weights: Path) -> Server:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hnhub.llm.embedded", json.dumps({"weights": str(weights), "slots": str(slots)})],
+        [sys.executable, "-m", "hnhub.llm.embedded", str(weights)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        # Two llama.cpp threads that spin starve each other and everybody else; and Ctrl-C is the parent's to handle.
+        # Threads that spin while they wait starve everybody else; and Ctrl-C is the parent's to handle.
         env={**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
-    return process, slots
+    return Server(process)
 
 
-def _serve(settings: dict[str, Any]) -> None:
+def _serve(weights: str) -> None:
     """The child: serve until the parent closes our standard input, or dies."""
-    import shutil
-
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = settings["weights"]
+    params.model.path = weights
     params.model_alias = {MODEL}
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel = _CONTEXT, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.slot_save_path = f"{settings['slots']}/"
     params.cache_ram_mib = 0
     params.fit_params = False
     params.ui = False
     params.verbosity = 0
-    server = xllamacpp.Server(params)
-    sys.stdout.write(f"{server.listening_address}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    shutil.rmtree(settings["slots"], ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="hnhub-prompts-") as folder:
+        params.slot_save_path = f"{folder}/"
+        server = xllamacpp.Server(params)
+        sys.stdout.write(f"{server.listening_address}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
     os._exit(0)  # the C++ server has no orderly way down while it generates
 
 
 if __name__ == "__main__":
-    _serve(json.loads(sys.argv[1]))
+    _serve(str(weights_path()) if len(sys.argv) == 1 else sys.argv[1])

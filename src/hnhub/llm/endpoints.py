@@ -36,8 +36,8 @@ class Served:
     revision: str | None
     """The model's revision, or a digest of what the server tells about its weights."""
     server: str | None
-    template: str | None = None
-    """The model's chat template (Jinja), where the server gives it."""
+    template: tuple[str, str] | None = None
+    """The model's chat template and the token that ends a turn, where the server tells."""
 
 
 @dataclass(eq=False)
@@ -149,7 +149,7 @@ async def detect(
     kind: Api = "openai-completions" if api == "openai-completions" else "openai"
     if api == "auto" and not await _has_chat(session, url, headers):
         kind = "openai-completions"
-    return Served(kind, chosen, _digest(models.get(chosen, {})), server, props.get("chat_template"))
+    return Served(kind, chosen, _digest(models.get(chosen, {})), server, _template(props))
 
 
 def _digest(entry: Mapping[str, Any]) -> str | None:
@@ -159,6 +159,11 @@ def _digest(entry: Mapping[str, Any]) -> str | None:
     from hnhub.stages import fingerprint
 
     return "meta-" + fingerprint(meta)[:16]
+
+
+def _template(props: Mapping[str, Any]) -> tuple[str, str] | None:
+    text = props.get("chat_template")
+    return (text, str(props.get("eos_token") or "")) if isinstance(text, str) and text else None
 
 
 async def _server(
