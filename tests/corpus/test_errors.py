@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hnhub.corpus.convert import ACCEPTED
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.errors import InputError
 from hnhub.stages import run_stage
@@ -165,6 +166,13 @@ def test_judged_queries_are_the_catalogs(beir: Path | None, folder: Path, tmp_pa
     (folder / "qrels" / "train.tsv").unlink()
     with pytest.raises(InputError, match=r"scifact should have 809 judged train queries, but has 0"):
         make_corpus(tmp_path, resolve("scifact", folder))
+
+
+def test_the_docs_name_every_accepted_column() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "corpora.md").read_text(encoding="utf-8")
+    for columns in ACCEPTED.values():
+        for names in columns.values():
+            assert f"| {', '.join(f'`{name}`' for name in names)} |" in page
 
 
 def test_gated_corpora_need_the_users_own_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,10 +180,10 @@ def test_numbers_as_ids(folder: Path, load: Load) -> None:
 
 
 def test_large_files_are_cut_and_joined_right(folder: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hnhub.corpus import convert, tables
+    from hnhub.corpus import parquet, tables
 
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 3000)
-    monkeypatch.setattr(convert, "ROW_GROUP", 64)
+    monkeypatch.setattr(tables, "_BLOCK_BYTES", 3000)
+    monkeypatch.setattr(parquet, "_ROW_GROUP", 64)
     rows = [{"_id": f"x{i}", "title": f"t{i}", "text": "wörd " * (i % 50)} for i in range(1000)]
     with (folder / "corpus.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=i % 2 == 0) + "\n" for i, row in enumerate(rows))
@@ -251,14 +251,15 @@ def test_identity_follows_the_content(folder: Path) -> None:
 _SLOW = """
 import sys, time
 from pathlib import Path
-from hnhub.corpus import convert, load
+from hnhub.corpus import load
+from hnhub.corpus.parquet import DocumentWriter
 from hnhub.stages import run_stage
-write = convert._Writer.write
+write = DocumentWriter.write
 def slowly(self, rows):
     write(self, rows)
     print("writing", flush=True)
     time.sleep(0.05)
-convert._Writer.write = slowly
+DocumentWriter.write = slowly
 source = load.resolve("small", Path(sys.argv[1]))
 run_stage(Path(sys.argv[2]), {"source": source.identity()}, lambda out, work: load.make_corpus(out, source))
 """

@@ -5,25 +5,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet
 
 from hnhub.corpus.layout import Layout
+from hnhub.corpus.parquet import DocumentWriter, write_table
 from hnhub.corpus.tables import Block, Column, read_blocks
 from hnhub.errors import InputError
 from hnhub.records import Drop
-from hnhub.schema import DOCUMENTS, LEDGER, QRELS, QUERIES
+from hnhub.schema import LEDGER, QRELS, QUERIES
 
-__all__ = ["UNJUDGED", "convert"]
+__all__ = ["ACCEPTED", "UNJUDGED", "convert"]
 
 UNJUDGED = "unjudged"
 """The split of a query that no judgement names."""
 
-STAGE = "corpus"
-ROW_GROUP = 32_768
+_STAGE = "corpus"
 
 ACCEPTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "documents": {
@@ -53,10 +51,10 @@ def convert(out: Path, layout: Layout, drops: Sequence[Drop] = ()) -> dict[str, 
     columns = _columns(layout.folder)
     ledger = list(drops)
     documents, empty = _write_documents(out / "documents.parquet", layout.documents, columns["documents"])
-    ledger += [Drop(STAGE, "empty", document_id=document, detail="no title and no text") for document in empty]
+    ledger += [Drop(_STAGE, "empty", document_id=document, detail="no title and no text") for document in empty]
     queries = _read_queries(layout.queries, columns["queries"])
     blank = queries.filter(pl.col("text").str.strip_chars() == "")["query_id"]
-    ledger += [Drop(STAGE, "empty", query_id=query, detail="no text") for query in blank]
+    ledger += [Drop(_STAGE, "empty", query_id=query, detail="no text") for query in blank]
 
     judged: dict[str, int] = {}
     kept = []
@@ -72,9 +70,9 @@ def convert(out: Path, layout: Layout, drops: Sequence[Drop] = ()) -> dict[str, 
         kept.append(qrels.select(QRELS.names()))
     all_qrels = pl.concat(kept)
     all_queries = _by_split(queries.filter(~pl.col("query_id").is_in(blank.implode())), all_qrels, list(layout.qrels))
-    _write(out / "queries.parquet", all_queries)
-    _write(out / "qrels.parquet", all_qrels)
-    _write(out / "ledger.parquet", pl.DataFrame([asdict(drop) for drop in ledger], schema=LEDGER))
+    write_table(out / "queries.parquet", all_queries)
+    write_table(out / "qrels.parquet", all_qrels)
+    write_table(out / "ledger.parquet", pl.DataFrame([asdict(drop) for drop in ledger], schema=LEDGER))
     return {
         "counts": {"documents": documents, "queries": _count(all_queries), "qrels": _count(all_qrels)},
         "source_counts": {"documents": documents + len(empty), "judged_queries": judged},
@@ -114,7 +112,7 @@ def _write_documents(path: Path, sources: Sequence[Path], columns: Sequence[Colu
     """Stream the documents into `path`; return how many, and the ids of the empty ones."""
     empty: list[str] = []
     hashes: list[pl.Series] = []
-    with _Writer(path) as writer:
+    with DocumentWriter(path) as writer:
         for block in _blocks(sources, columns):
             rows = _checked(block).select(
                 pl.col("id").alias("document_id"), pl.col("title").fill_null(""), pl.col("text").fill_null("")
@@ -245,7 +243,7 @@ def _drop_judgements(
     marked = qrels.with_columns(reason.alias("reason"))
     drops = [
         Drop(
-            STAGE,
+            _STAGE,
             row["reason"],
             query_id=row["query_id"],
             document_id=row["document_id"],
@@ -271,45 +269,3 @@ def _by_split(queries: pl.DataFrame, qrels: pl.DataFrame, splits: Sequence[str])
 
 def _count(rows: pl.DataFrame) -> dict[str, int]:
     return dict(rows.group_by("split", maintain_order=True).len().iter_rows())
-
-
-# --- Parquet
-
-
-class _Writer:
-    """Rows in row groups of one size, so that the bytes do not depend on how the source was cut."""
-
-    def __init__(self, path: Path) -> None:
-        schema = pa.schema([(name, pa.large_string()) for name in DOCUMENTS.names()])
-        self._file = pyarrow.parquet.ParquetWriter(path, schema, compression="zstd")
-        self._waiting: list[pl.DataFrame] = []
-        self._held = 0
-        self.rows = 0
-
-    def write(self, rows: pl.DataFrame) -> None:
-        self._waiting.append(rows)
-        self._held += rows.height
-        self.rows += rows.height
-        while self._held >= ROW_GROUP:
-            self._flush(ROW_GROUP)
-
-    def _flush(self, height: int) -> None:
-        held = pl.concat(self._waiting)
-        self._file.write_table(_arrow(held[:height]), row_group_size=height)
-        self._waiting, self._held = [held[height:]], held.height - height
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._held:
-            self._flush(self._held)
-        self._file.close()
-
-
-def _write(path: Path, rows: pl.DataFrame) -> None:
-    pyarrow.parquet.write_table(_arrow(rows), path, compression="zstd", row_group_size=ROW_GROUP)
-
-
-def _arrow(rows: pl.DataFrame) -> pa.Table:
-    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())

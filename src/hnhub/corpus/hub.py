@@ -10,7 +10,7 @@ from hnhub.errors import InputError, ServiceError
 
 __all__ = ["fetch", "newest_revision"]
 
-TIMEOUT = 30.0
+_TIMEOUT = 30.0
 """Seconds to wait for an answer of the Hub."""
 
 
@@ -24,7 +24,7 @@ def newest_revision(repo: str, revision: str | None = None) -> str:
     from huggingface_hub import HfApi
 
     with _explained(repo, revision):
-        sha = HfApi().dataset_info(repo, revision=revision, timeout=TIMEOUT).sha
+        sha = HfApi().dataset_info(repo, revision=revision, timeout=_TIMEOUT).sha
     assert sha is not None
     return sha
 
@@ -35,7 +35,7 @@ def fetch(repo: str, revision: str) -> Path:
 
     with _explained(repo, revision):
         folder = snapshot_download(
-            repo, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS), etag_timeout=TIMEOUT
+            repo, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS), etag_timeout=_TIMEOUT
         )
     if not any(Path(folder).rglob("*.*")):
         raise InputError(

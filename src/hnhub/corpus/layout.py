@@ -9,13 +9,13 @@ from hnhub.errors import InputError
 
 __all__ = ["PATTERNS", "Layout", "find_layout"]
 
-FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv", "csv.gz", "tsv", "tsv.gz")
+_FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv", "csv.gz", "tsv", "tsv.gz")
 """In order of preference, where a folder holds the same table twice."""
 
 PATTERNS = ("corpus*", "corpus/*", "queries*", "queries/*", "qrels*", "qrels/*", "data/*", "default/*", "*.tsv")
 """What is fetched of a repository on the Hub: every place where `find_layout` looks."""
 
-SPLITS = ("train", "dev", "test")
+_SPLITS = ("train", "dev", "test")
 """The order in which splits are written; others follow by name."""
 
 _SHARD = re.compile(r"[-.]\d{5}-of-\d{5}$")
@@ -53,12 +53,12 @@ def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
 
 
 def _table(folder: Path, name: str) -> tuple[Path, ...]:
-    for ending in FORMATS:
+    for ending in _FORMATS:
         for candidates in ([folder / f"{name}.{ending}"], _shards(folder, name, ending), _files(folder / name, ending)):
             found = tuple(path for path in candidates if path.is_file())
             if found:
                 return found
-    formats = ", ".join(FORMATS)
+    formats = ", ".join(_FORMATS)
     raise InputError(f"{folder / name}.jsonl: missing", do=f"put {name}.<format> there ({formats})")
 
 
@@ -68,11 +68,11 @@ def _qrels(folder: Path) -> dict[str, tuple[Path, ...]]:
             splits: dict[str, list[Path]] = {}
             for path in _files(place, ending):
                 split = _split(path, ending)
-                if place.name == "qrels" or split in SPLITS:
+                if place.name == "qrels" or split in _SPLITS:
                     splits.setdefault(split, []).append(path)
             if splits:
-                known = [split for split in SPLITS if split in splits]
-                return {split: tuple(splits[split]) for split in [*known, *sorted(set(splits) - set(SPLITS))]}
+                known = [split for split in _SPLITS if split in splits]
+                return {split: tuple(splits[split]) for split in [*known, *sorted(set(splits) - set(_SPLITS))]}
     return {}
 
 

@@ -25,7 +25,7 @@ __all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
 
 log = logging.getLogger(__name__)
 
-CODE_VERSION = 1
+_CODE_VERSION = 1
 """Raise it when the same source would give other bytes."""
 
 
@@ -45,7 +45,7 @@ class Source:
 
     def identity(self) -> dict[str, Any]:
         """What the corpus is made of, for the fingerprint: file hashes, commits, or Python's version."""
-        identity: dict[str, Any] = {"name": self.name, "code": CODE_VERSION}
+        identity: dict[str, Any] = {"name": self.name, "code": _CODE_VERSION}
         if self.folder is not None:
             files = find_layout(self.folder).files()
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
@@ -70,7 +70,7 @@ def resolve(name: str, folder: Path | None = None) -> Source:
         folder = _local(name)
     if folder is not None:
         find_layout(folder)
-        return Source(name, CATALOG.get(name), folder=folder)
+        return Source(name.replace("/", "--"), CATALOG.get(name), folder=folder)
     spec = find(name)
     if spec.name == pydocs.NAME:
         return Source(name, spec)

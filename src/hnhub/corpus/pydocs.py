@@ -20,13 +20,13 @@ __all__ = ["NAME", "identity", "passages", "revision", "write"]
 
 NAME = "pydocs"
 
-MIN_WORDS = 60
-MAX_WORDS = 150
-"""A passage grows by whole blocks until it has MIN_WORDS; a block that would take it over MAX_WORDS starts the next."""
-TAIL_WORDS = 30
+_MIN_WORDS = 60
+_MAX_WORDS = 150
+"""A passage grows by whole blocks until it has _MIN_WORDS; a block that would take it over _MAX_WORDS starts the next."""
+_TAIL_WORDS = 30
 """A section's last passage that is shorter joins the one before; so little left of a repeated section is left out."""
 
-FOOTNOTES = "Footnotes"
+_FOOTNOTES = "Footnotes"
 
 _UNDERLINE = re.compile(r"(\*+|=+|-+|~+|\^+|\"+)")
 _SIGNATURE = re.compile(r"(class |exception |coroutine |await )?\w*[.(]\S")
@@ -103,7 +103,7 @@ def passages(topics: Mapping[str, str]) -> list[Document]:
         sections = list(_sections(text))
         for heading, blocks in sections:
             fresh = [block for block in blocks if block.text not in seen]
-            if len(fresh) == len(blocks) or sum(len(block.text.split()) for block in fresh) >= TAIL_WORDS:
+            if len(fresh) == len(blocks) or sum(len(block.text.split()) for block in fresh) >= _TAIL_WORDS:
                 groups += [(heading, group) for group in _groups(fresh)]
         # Only now, and only what is a sentence: a topic may repeat itself, e.g. a signature.
         seen.update(block.text for _, blocks in sections for block in blocks if len(block.text.split()) > 3)
@@ -128,27 +128,30 @@ def _sections(text: str) -> Iterator[tuple[str, list[_Block]]]:
         if not block.heading:
             blocks.append(block)
             continue
-        if blocks and title != FOOTNOTES:
+        if blocks and title != _FOOTNOTES:
             yield title, blocks
         first = first or block.text
-        title, blocks = block.text if block.text in (first, FOOTNOTES) else f"{first}: {block.text}", []
-    if blocks and title != FOOTNOTES:
+        title, blocks = block.text if block.text in (first, _FOOTNOTES) else f"{first}: {block.text}", []
+    if blocks and title != _FOOTNOTES:
         yield title, blocks
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Headings, prose in one line, code and tables as they stand. "See also" boxes are left out."""
+    """Headings, prose in one line, code and tables as they stand. "See also" boxes and rules are left out."""
     before = _Block("")
-    before_indent, before_code, in_box = 0, False, False
+    before_indent, before_code = 0, False
+    box: int | None = None
     for chunk in re.split(r"\n\s*\n", text.strip("\n")):
         lines = chunk.split("\n")
         indent = _indent(lines[0])
-        in_box = chunk.strip() == "See also:" or (in_box and indent > 0)
-        if in_box:
+        if box is not None and indent > box:
+            continue
+        box = indent if chunk.strip() == "See also:" else None
+        if chunk.lstrip().startswith("See also:") or _UNDERLINE.fullmatch(chunk):
             continue
         code = False
         if chunk.strip() == "-[ Footnotes ]-":
-            block = _Block(FOOTNOTES, heading=True)
+            block = _Block(_FOOTNOTES, heading=True)
         elif len(lines) >= 2 and _UNDERLINE.fullmatch(lines[1]) and len(lines[1]) >= len(lines[0]):
             block = _Block(_plain(lines[0]).replace('"', ""), heading=True)
             if lines[2:]:
@@ -221,14 +224,14 @@ def _groups(blocks: list[_Block]) -> list[list[_Block]]:
     words = 0
     for block in blocks:
         size = len(block.text.split())
-        full = words >= MIN_WORDS and (
-            block.signature or words + size > MAX_WORDS or 2 * words >= MIN_WORDS + MAX_WORDS
+        full = words >= _MIN_WORDS and (
+            block.signature or words + size > _MAX_WORDS or 2 * words >= _MIN_WORDS + _MAX_WORDS
         )
         if not groups or (full and not block.glued and not groups[-1][-1].signature):
             groups.append([])
             words = 0
         groups[-1].append(block)
         words += size
-    if len(groups) > 1 and words < TAIL_WORDS:
+    if len(groups) > 1 and words < _TAIL_WORDS:
         groups[-2:] = [groups[-2] + groups[-1]]
     return groups

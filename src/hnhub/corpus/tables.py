@@ -21,8 +21,8 @@ from hnhub.errors import InputError
 
 __all__ = ["Block", "Column", "read_blocks"]
 
-BLOCK_BYTES = 8 << 20
-BLOCK_ROWS = 16_384
+_BLOCK_BYTES = 8 << 20
+_BLOCK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _jsonl(path: Path, columns: Sequence[Column]) -> Iterator[Block]:
     chosen: Mapping[str, str | None] | None = None
     first = 1
     with _open(path) as file:
-        while data := file.read(BLOCK_BYTES):
+        while data := file.read(_BLOCK_BYTES):
             data += file.readline()
             lines = data.count(b"\n") + (not data.endswith(b"\n"))
             if chosen is None and data.strip():
@@ -193,7 +193,7 @@ def _parquet(path: Path, columns: Sequence[Column]) -> Iterator[Block]:
                     raise InputError(f"{path}: column {key} is not text", do=f"give {name} as strings")
             first = 1
             wanted = [key for key in chosen.values() if key is not None]
-            for batch in file.iter_batches(BLOCK_ROWS, columns=wanted, use_threads=False):
+            for batch in file.iter_batches(_BLOCK_ROWS, columns=wanted, use_threads=False):
                 nulls = pa.nulls(batch.num_rows, pa.large_string())
                 rows = {
                     name: batch.column(key).cast(pa.large_string()) if key is not None else nulls
@@ -252,7 +252,7 @@ def _delimited_blocks(path: Path, columns: Sequence[Column], cells: Iterator[tup
         for name, column in values.items():
             column.append(row[places[name]] if name in places else None)
         size += sum(map(len, row))
-        if len(numbers) == BLOCK_ROWS or size > BLOCK_BYTES:
+        if len(numbers) == _BLOCK_ROWS or size > _BLOCK_BYTES:
             yield Block(path, _table(values), "line", numbers)
             numbers, values, size = [], {column.name: [] for column in columns}, 0
     if numbers:
