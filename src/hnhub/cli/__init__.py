@@ -14,7 +14,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     # name: (module, what it does, for --help)
     "corpora": ("hnhub.cli.corpora", "List the catalog of corpora."),
-    "plan": ("hnhub.cli.build", "Show what a build would do and cost."),
+    "plan": ("hnhub.cli.plan", "Show what a build would do and cost."),
     "build": ("hnhub.cli.build", "Build a dataset from a corpus."),
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),

@@ -38,18 +38,30 @@ build_options = stack(
         type=click.Choice([*METHODS, "all"]),
         help="How negatives are made; repeatable. `all` is llm, bm25 and ce.  [default: the builder's]",
     ),
-    click.option("--corpus-dir", type=_FOLDER, help="Read the corpus from this folder (BEIR layout, JSONL, Parquet or CSV)."),
+    click.option(
+        "--corpus-dir", type=_FOLDER, help="Read the corpus from this folder (BEIR layout, JSONL, Parquet or CSV)."
+    ),
     click.option("--queries", type=click.IntRange(1), help="At most this many queries a split."),
     click.option("--queries-from", type=click.Choice(["llm", "qrels"]), help="Write queries, or take the judged ones."),
-    click.option("--round-trip", type=click.IntRange(0), help="Keep a written query if BM25 finds its passage in the top K; 0 is off."),
+    click.option(
+        "--round-trip",
+        type=click.IntRange(0),
+        help="Keep a written query if BM25 finds its passage in the top K; 0 is off.",
+    ),
     click.option("--negatives", type=click.IntRange(1), help="Negatives a query."),
     click.option("--depth", type=click.IntRange(1), help="Candidates a query."),
-    click.option("--sampling", type=click.Choice(["top", "random", "weighted"]), help="How negatives are chosen from candidates."),
+    click.option(
+        "--sampling", type=click.Choice(["top", "random", "weighted"]), help="How negatives are chosen from candidates."
+    ),
     click.option("--rank-min", type=click.IntRange(1), help="Choose from this rank on."),
     click.option("--rank-max", type=click.IntRange(1), help="Choose up to this rank."),
     click.option("--max-percent", type=float, help="ce: drop candidates over this share of the positive's score."),
     click.option("--max-margin", type=float, help="ce: drop candidates over the positive's score minus this instead."),
-    click.option("--on-shortfall", type=click.Choice(["drop", "keep", "fail"]), help="What becomes of a query with too few negatives."),
+    click.option(
+        "--on-shortfall",
+        type=click.Choice(["drop", "keep", "fail"]),
+        help="What becomes of a query with too few negatives.",
+    ),
     click.option("--seed", type=int, help="Of everything that is drawn."),
     click.option(
         "--endpoint",
@@ -58,18 +70,37 @@ build_options = stack(
         metavar="URL|local",
         help="An LLM server; repeatable. `local` is the embedded model, the default where it is installed.",
     ),
-    click.option("--api", type=click.Choice(["auto", "tgi", "openai"]), default="auto", show_default=True, help="What it speaks."),
+    click.option(
+        "--api", type=click.Choice(["auto", "tgi", "openai"]), default="auto", show_default=True, help="What it speaks."
+    ),
     click.option("--model", metavar="ID", help="The LLM, as the endpoint names it."),
-    click.option("--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."),
-    click.option("--bi-encoder", metavar="ID", help="For dense and hybrid, and as a further source of ce's candidates."),
-    click.option("--cross-encoder", metavar="ID|local", help="ce's scorer. `local` is query likelihood under the embedded LLM."),
-    click.option("--max-tokens", type=click.IntRange(1), help="Stop before the LLM has read and written more than this."),
+    click.option(
+        "--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."
+    ),
+    click.option(
+        "--bi-encoder", metavar="ID", help="For dense and hybrid, and as a further source of ce's candidates."
+    ),
+    click.option(
+        "--cross-encoder", metavar="ID|local", help="ce's scorer. `local` is query likelihood under the embedded LLM."
+    ),
+    click.option(
+        "--max-tokens", type=click.IntRange(1), help="Stop before the LLM has read and written more than this."
+    ),
     click.option("--max-cost", type=float, help="Stop before this is spent; needs --price."),
     click.option(
-        "--price", nargs=2, type=float, metavar="IN OUT", help="Of a million tokens read and of a million written, for --max-cost."
+        "--price",
+        nargs=2,
+        type=float,
+        metavar="IN OUT",
+        help="Of a million tokens read and of a million written, for --max-cost.",
     ),
     click.option("--builder", type=_FILE, help="A builder file of your own."),
     click.option("--workers", type=click.IntRange(1), help="Threads.  [default: the cores]"),
     click.option("--out", type=_FOLDER, default=Path("runs"), show_default=True, help="Where the build's folder lies."),
-    click.option("--i-have-the-rights", "rights", metavar="WHY", help="Publish text whose licence forbids it or is unknown; printed in the card."),
+    click.option(
+        "--i-have-the-rights",
+        "rights",
+        metavar="WHY",
+        help="Publish text whose licence forbids it or is unknown; printed in the card.",
+    ),
 )

@@ -1,0 +1,61 @@
+"""`hnhub plan`: what a build would do, without doing it."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hnhub.cli.options import as_json, build_options
+
+if TYPE_CHECKING:
+    from hnhub.forecast import Forecast
+
+__all__ = ["plan"]
+
+
+@click.command()
+@build_options
+@as_json
+def plan(as_json: bool, **options: Any) -> None:
+    """Show what `hnhub build` with the same options would do: stages, requests, tokens, cost, time, memory, disk."""
+    from hnhub import pipeline
+    from hnhub.cli.build import prepared
+    from hnhub.forecast import forecast
+
+    with prepared(options) as job:
+        steps = pipeline.stages(job)
+        found = forecast(job, steps, pipeline.status(steps, job.folder))
+    cost = _cost(found, options["price"])
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "cost": cost}, indent=1))
+        return
+    click.echo(f"{'stage':22} {'state':6} {'requests':>9} {'tokens in':>12} {'tokens out':>11} {'seconds':>8}  work")
+    for step in found.steps:
+        figures = (step.requests, step.prompt_tokens, step.completion_tokens)
+        cells = ["" if figure is None else f"{figure:,}" for figure in figures]
+        seconds = "" if step.seconds is None else f"{step.seconds:,.1f}"
+        click.echo(
+            f"{step.stage:22} {step.state:6} {cells[0]:>9} {cells[1]:>12} {cells[2]:>11} {seconds:>8}  {step.work}".rstrip()
+        )
+    click.echo(f"\n{_count(found.documents)} documents, {found.queries:,} queries")
+    if cost is not None:
+        click.echo(f"cost at most {cost:,.2f} at {options['price'][0]:g} and {options['price'][1]:g} a million tokens")
+    if found.memory_bytes and found.disk_bytes:
+        click.echo(f"memory about {found.memory_bytes / 1e6:,.0f} MB, disk about {found.disk_bytes / 1e6:,.0f} MB")
+    for note in found.notes:
+        click.echo(f"- {note}")
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _cost(found: "Forecast", price: tuple[float, float] | None) -> float | None:
+    if price is None:
+        return None
+    from hnhub.llm.budget import Prices
+
+    prompt = sum(step.prompt_tokens or 0 for step in found.steps)
+    completion = sum(step.completion_tokens or 0 for step in found.steps)
+    return Prices(*price).cost(prompt, completion)
