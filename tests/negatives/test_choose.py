@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hnhub.errors import InputError, RuleBroken
-from hnhub.negatives import choose
+from hnhub.negatives import _texts, choose
 from hnhub.negatives.choose import make_negatives
 from hnhub.records import Recipe
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, LEDGER, NEGATIVES, QRELS
@@ -137,10 +137,11 @@ def test_rank_window_and_sampling(folder: Path) -> None:
 
 @pytest.mark.parametrize("sampling", ["top", "random", "weighted"])
 def test_the_outcome_for_a_query_is_its_own(folder: Path, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other queries, their order and the size of the batches make no difference."""
+    """Other queries, their order, the size of the batches and how texts are read make no difference."""
     _, negatives, _ = make(folder, sampling=sampling)
     whole = chosen(negatives)
     monkeypatch.setattr(choose, "_BATCH", 2)
+    monkeypatch.setattr(_texts, "_HELD_BYTES", 0)
     _, again, _ = make(folder, name="batched", sampling=sampling)
     assert again.equals(negatives)
     for file in ("candidates.parquet", "queries.parquet"):

@@ -55,7 +55,8 @@ def test_mined_candidates() -> None:
         (TEXTS["same-as-r"], "duplicate_of_relevant"),
         (TEXTS["copy"], "copies_positive"),
         (POSITIVE.partition(". ")[0], "copies_positive"),
-        (POSITIVE + " " + "So they say.", "copies_positive"),
+        (POSITIVE + " So they say." * 20 + TEXTS["good"], "copies_positive"),
+        (QUERY + " Many have asked, and nobody in all of Peru could say for sure; so a trial began last winter.", None),
         ("does zinc help children to grow", "copies_query"),
         ("help children grow", "copies_query"),
         (TEXTS["good"], None),
@@ -63,6 +64,14 @@ def test_mined_candidates() -> None:
 )
 def test_generated_candidates(text: str, reason: str | None) -> None:
     assert judge(judged(), [(None, text)], Keys(TEXTS)) == [reason]
+
+
+def test_a_text_that_repeats_a_whole_claim_is_no_negative() -> None:
+    """For a claim it would be a positive: small models like to begin so. A short query's words may stand in a negative."""
+    claim = "The high-income countries have a higher rate of cardiovascular events than low-income countries"
+    more = " In fact, they have seen a 25% increase in cardiovascular events since 1980, and in nine countries of them the most."
+    known = Judged(claim, "p", ["p"], TEXTS, Keys(TEXTS))
+    assert judge(known, [(None, claim + "." + more), (None, more)], Keys(TEXTS)) == ["copies_query", None]
 
 
 def test_generated_repeats() -> None:

@@ -2,16 +2,28 @@
 
 from collections.abc import Sequence
 
-from hnhub.text import NEAR, containment, normalise, similarity
+import numpy as np
+
+from hnhub.text import NEAR, normalise, shingles, similarity
 
 __all__ = ["generated_fault", "is_copy"]
 
 _CONTAINED = 0.9
+_LONG = 30
 
 
 def is_copy(text: str, source: str) -> bool:
-    """True if `text` is nearly the same as `source`, or taken out of it."""
-    return similarity(text, source) >= NEAR or containment(text, source) >= _CONTAINED
+    """True if `text` is nearly the same as `source`, is taken out of it, or repeats it and goes on.
+
+    The last takes a source of 30 5-grams: a keyword query stands in every passage on its topic.
+    """
+    a, b = shingles(text), shingles(source)
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return (
+        shared >= NEAR * (len(a) + len(b) - shared)
+        or shared >= _CONTAINED * len(a)
+        or (len(b) >= _LONG and shared >= _CONTAINED * len(b))
+    )
 
 
 def generated_fault(text: str, *, query: str, positive: str, earlier: Sequence[str]) -> str | None:

@@ -12,8 +12,8 @@ REASONS = {
     "relevant": "it is judged relevant to the query, in any split",
     "empty": "nothing is left of its text without punctuation",
     "duplicate_of_relevant": "its normalised text is that of a relevant document",
-    "copies_query": "its normalised text is the query's; of a generated text: it nearly is, or is taken out of it",
-    "copies_positive": "it is nearly the positive (5-grams, Jaccard); of a generated text: or it is taken out of it",
+    "copies_query": "its normalised text is the query's; of a generated text: a copy of it, in part or with more",
+    "copies_positive": "it is nearly the positive (5-grams, Jaccard); of a generated text: or a copy of it, in part or with more",
     "duplicate": "its normalised text is that of a candidate before it",
     "near_duplicate": "a generated text that nearly equals one before it",
 }
