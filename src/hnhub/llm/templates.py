@@ -22,7 +22,7 @@ def find_template(model: str, revision: str | None) -> ChatTemplate | None:
     def fetch(name: str) -> str | None:
         try:
             return Path(huggingface_hub.hf_hub_download(model, name, revision=revision)).read_text(encoding="utf-8")
-        except Exception:  # not there, no network, not a Hub id: huggingface_hub 1 and 2 raise different HTTP errors
+        except Exception:  # noqa: BLE001 - not there, no network, no Hub id: hub 1 and 2 raise different errors
             return None
 
     settings: dict[str, Any] = json.loads(fetch("tokenizer_config.json") or "{}")
