@@ -26,7 +26,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,13 @@ class Release:
     build: _Options | None = None
     corpus: Mapping[str, _Options] | None = None
 
-    def items(self) -> list["Item"]:
-        """What is to be built and published, in order."""
-        return [self._item(corpus) for corpus in self.corpora]
+    def items(self, endpoints: Sequence[str] = ()) -> list["Item"]:
+        """What is to be built and published, in order; `endpoints` take the place of the plan's."""
+        return [self._item(corpus, list(endpoints)) for corpus in self.corpora]
 
-    def _item(self, corpus: str) -> "Item":
+    def _item(self, corpus: str, endpoints: list["_Scalar"]) -> "Item":
         options = {**(self.build or {}), **(self.corpus or {}).get(corpus, {})}
+        options |= {"endpoint": endpoints} if endpoints else {}
         words = [corpus, "--out", self.out]
         for method in self.methods or ():
             words += ["--method", method]

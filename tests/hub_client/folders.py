@@ -14,9 +14,17 @@ __all__ = ["make_folder"]
 
 
 def make_folder(
-    path: Path, *, edition: int = 1, configs: tuple[str, ...] = ("bm25", "llm"), rows: int = 40, title: str = "Tiny"
+    path: Path,
+    *,
+    edition: int = 1,
+    configs: tuple[str, ...] = ("bm25", "llm"),
+    rows: int = 40,
+    hidden: tuple[str, ...] = (),
 ) -> Path:
-    """A dataset folder with two splits a config. Another `edition` has a tenth of its rows changed."""
+    """A dataset folder with two splits a config. Another `edition` has a tenth of its rows changed.
+
+    The card says nothing of the `hidden` configs.
+    """
 
     def make(out: Path, _: Path) -> dict[str, object]:
         for config in configs:
@@ -26,10 +34,10 @@ def make_folder(
         (out / "stats.json").write_text(json.dumps({"edition": edition}) + "\n")
         (out / "croissant.json").write_text(json.dumps({"@type": "sc:Dataset", "name": "tiny"}) + "\n")
         files = [file.relative_to(out).as_posix() for file in out.rglob("*.parquet")]
-        (out / "README.md").write_text(_card(files, f"{title} {edition}"))
+        (out / "README.md").write_text(_card([file for file in files if file.split("/")[1] not in hidden], f"Tiny {edition}"))
         return {"corpus": "tiny", "recipe": {"edition": edition}}
 
-    parts = {"edition": edition, "configs": configs, "rows": rows, "title": title}
+    parts = {"edition": edition, "configs": configs, "rows": rows, "hidden": hidden}
     stages.run_stage(path, parts, make, record_name="manifest.json")
     return path
 

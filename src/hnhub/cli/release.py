@@ -16,8 +16,9 @@ __all__ = ["release"]
 
 @click.command()
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--endpoint", "endpoints", multiple=True, metavar="URL|local", help="Instead of the plan's; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built and pushed, and do neither.")
-def release(plan: Path, dry_run: bool) -> None:
+def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
     """Build and publish every corpus of PLAN (TOML, see docs/release.md), and print a table in Markdown.
 
     Given again it goes on where it stopped: stages that are done are taken, and what is published stays as it is.
@@ -28,7 +29,7 @@ def release(plan: Path, dry_run: bool) -> None:
     from hnhub.publish.rules import refuse_unpublishable
     from hnhub.release import build_dataset, read_plan, run_release, summary
 
-    items = read_plan(plan).items()
+    items = read_plan(plan).items(endpoints)
     for item in items:
         _check(item)
     api = connect()
