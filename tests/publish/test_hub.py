@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
-from hub_server import HubServer
 
 from hnhub.errors import HnhubError, ServiceError, UsageError
 from hnhub.publish import hub
+from hub_server import HubServer
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz012345"
 
@@ -82,7 +82,11 @@ def test_a_lost_connection_is_looked_at_again(site, ask, kind) -> None:  # type:
 
 @pytest.mark.parametrize(
     ("status", "error", "words"),
-    [(400, ServiceError, "the Hub refused: 400"), (401, UsageError, "refused the token"), (403, UsageError, "a token that may")],
+    [
+        (400, ServiceError, "the Hub refused: 400"),
+        (401, UsageError, "refused the token"),
+        (403, UsageError, "a token that may"),
+    ],
 )
 def test_what_stays_wrong_is_asked_once(site, ask, status, error, words) -> None:  # type: ignore[no-untyped-def]
     fault = site.fail("status", "GET /api/datasets/ann/here", status=status, times=99)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from hub_client import READER, STRANGER, TOKEN, Site, content, make_folder
 
 one_transport = pytest.mark.parametrize("site", ["lfs"], indirect=True)
@@ -36,7 +37,9 @@ def test_one_commit_then_none_then_the_next_edition(site: Site, first: Path, sec
     last = site.push(second, name, tag="v2.0.0")
     assert last["plan"]["files"] == {"add": 0, "change": 5, "delete": 2, "keep": 1}
     now = site.hub.store.files(name)
-    assert {path: data for path, data in now.items() if path not in (".gitattributes", "notes/theirs.txt")} == content(second)
+    assert {path: data for path, data in now.items() if path not in (".gitattributes", "notes/theirs.txt")} == content(
+        second
+    )
     assert now["notes/theirs.txt"] == b"hello"
     assert site.client("load", folder=first, repo=name, revision="v1.0.0")["value"] == 8
 
@@ -45,7 +48,9 @@ def test_one_commit_then_none_then_the_next_edition(site: Site, first: Path, sec
 def test_a_rivals_change_stops_the_push_until_forced(site: Site, first: Path, second: Path) -> None:
     name = site.new_name()
     site.published(name, first)
-    site.hub.store.write(name, {"README.md": b"better", "stats.json": None, "data/llm/test-00000-of-00001.parquet": b"x"})
+    site.hub.store.write(
+        name, {"README.md": b"better", "stats.json": None, "data/llm/test-00000-of-00001.parquet": b"x"}
+    )
     before = site.commits(name)
     answer = site.client("push", folder=second, repo=name)
     assert answer["error"] == "UsageError"

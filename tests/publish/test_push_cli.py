@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_client import TOKEN, clean_environment, content
-from hub_server import HubServer
-from small_run import make_dataset
 
 from hnhub.errors import RuleBroken
 from hnhub.publish.finish import write_card
 from hnhub.publish.plan import read_folder
 from hnhub.publish.rules import refuse_unpublishable
+from hub_client import TOKEN, clean_environment, content
+from hub_server import HubServer
+from small_run import make_dataset
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

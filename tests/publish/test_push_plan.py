@@ -55,12 +55,18 @@ def test_a_plan_makes_the_folder_and_takes_nothing_that_is_not_ours(
     for step in plan.changes:
         if step.rival is None and step.path in theirs:
             fresh = listed is None and set(theirs) <= {"README.md", ".gitattributes"}
-            assert fresh or (listed is not None and (step.path == MANIFEST or listed.get(step.path) == theirs[step.path]))
+            assert fresh or (
+                listed is not None and (step.path == MANIFEST or listed.get(step.path) == theirs[step.path])
+            )
     assert not make_plan({path: local(text) for path, text in ours.items()}, _made(after, ours)).changes
 
 
 def _made(tree: dict[str, str], ours: dict[str, str]) -> Remote:
-    return Remote("c1", {path: remote(path, text) for path, text in tree.items()}, frozenset([*ours, MANIFEST] if MANIFEST in ours else ours))
+    return Remote(
+        "c1",
+        {path: remote(path, text) for path, text in tree.items()},
+        frozenset([*ours, MANIFEST] if MANIFEST in ours else ours),
+    )
 
 
 def test_a_fresh_repository_may_hold_a_card() -> None:
