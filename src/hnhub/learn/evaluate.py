@@ -13,12 +13,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hnhub.corpus.load import make_corpus, resolve
 from hnhub.errors import InputError
+from hnhub.home import home
 from hnhub.learn.metrics import DEFAULT_MEASURES, Scores, score
 from hnhub.learn.runs import Run, run_of_matrix, without_same_id, write_run
-from hnhub.stages import write_atomically
+from hnhub.stages import fingerprint, run_stage, write_atomically
 
-__all__ = ["Evaluation", "Judged", "Searcher", "depth_for", "evaluate", "judged", "retrieve", "write_evaluation"]
+__all__ = [
+    "Evaluation",
+    "Judged",
+    "Searcher",
+    "depth_for",
+    "evaluate",
+    "judged",
+    "open_split",
+    "retrieve",
+    "write_evaluation",
+]
 
 
 class Searcher(Protocol):
@@ -44,6 +56,8 @@ class Judged:
     """In the order of the qrels."""
     texts: tuple[str, ...]
     qrels: Mapping[str, Mapping[str, int]]
+    drop_same_id: bool = False
+    """Drop a document that bears its query's id, as BEIR does where queries are documents of the corpus."""
 
     @property
     def relevant_ids(self) -> dict[str, list[str]]:
@@ -87,8 +101,17 @@ class Evaluation:
         return result
 
 
-def judged(corpus: Path, split: str, *, name: str, revision: str) -> Judged:
-    """Load the judged queries of a corpus stage folder. Raises InputError if the split has none or lacks a query's text."""
+def open_split(name: str, split: str, folder: Path | None = None) -> Judged:
+    """Find a corpus as `hnhub build` does, load it once into the cache below `home()`, and take a split of it."""
+    source = resolve(name, folder)
+    place = home() / "corpora" / f"{source.name}-{fingerprint(source.identity())[:16]}"
+    record = run_stage(place, {"source": source.identity()}, lambda out, _: make_corpus(out, source))
+    drop = bool(source.spec and source.spec.drop_same_id)
+    return judged(place, split, name=source.name, revision=str(record.facts["revision"]), drop_same_id=drop)
+
+
+def judged(corpus: Path, split: str, *, name: str, revision: str, drop_same_id: bool = False) -> Judged:
+    """Take a split of a corpus stage folder. Raises InputError if it has no judgements or lacks a query's text."""
     qrels = pl.read_parquet(corpus / "qrels.parquet")
     found = qrels.filter(pl.col("split") == split)
     if found.is_empty():
@@ -102,7 +125,8 @@ def judged(corpus: Path, split: str, *, name: str, revision: str) -> Judged:
     if missing := [query_id for query_id in mapping if query_id not in texts]:
         raise InputError(f"{name}: judged query {missing[0]!r} has no text", do="load the corpus again")
     ids = tuple(mapping)
-    return Judged(name, revision, split, corpus / "documents.parquet", ids, tuple(texts[i] for i in ids), mapping)
+    found_texts = tuple(texts[query_id] for query_id in ids)
+    return Judged(name, revision, split, corpus / "documents.parquet", ids, found_texts, mapping, drop_same_id)
 
 
 def depth_for(measures: Sequence[str]) -> int:
@@ -113,11 +137,12 @@ def depth_for(measures: Sequence[str]) -> int:
     return max(100, *cutoffs)
 
 
-def retrieve(searcher: Searcher, queries: Judged, depth: int, *, drop_same_id: bool) -> Run:
-    """Search the whole split. With `drop_same_id` a document that bears the query's id is dropped, as BEIR does."""
-    documents, scores = searcher.search(queries.texts, min(depth + drop_same_id, len(searcher.document_ids)))
+def retrieve(searcher: Searcher, queries: Judged, depth: int) -> Run:
+    """Search for every query of the split; documents of the query's own id are dropped where the corpus asks for it."""
+    wanted = min(depth + queries.drop_same_id, len(searcher.document_ids))
+    documents, scores = searcher.search(queries.texts, wanted)
     run = run_of_matrix(queries.query_ids, documents, scores, searcher.document_ids)
-    return without_same_id(run) if drop_same_id else run
+    return without_same_id(run) if queries.drop_same_id else run
 
 
 def evaluate(
@@ -126,7 +151,6 @@ def evaluate(
     *,
     model: str,
     measures: Sequence[str] = DEFAULT_MEASURES,
-    drop_same_id: bool = False,
     contaminated: Collection[str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Evaluation:
@@ -139,7 +163,7 @@ def evaluate(
             f"{model}: none of its {len(run.query_ids)} queries is judged in {queries.corpus}, split {queries.split}",
             do="give the run of this corpus and split",
         )
-    if drop_same_id:
+    if queries.drop_same_id:
         run = without_same_id(run)
     scores = score(queries.qrels, run, measures)
     seen = None if contaminated is None else frozenset(contaminated) & set(queries.query_ids)

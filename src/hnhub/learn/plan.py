@@ -1,0 +1,106 @@
+"""The plan of a comparison: a TOML file, checked as a whole before anything runs. Its form: docs/learn.md."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hnhub.errors import InputError
+
+__all__ = ["Corpus", "Plan", "Variant", "read_plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What is evaluated on. `folder`: a local copy, as --corpus-dir."""
+
+    split: str = "test"
+    folder: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What is compared: a model trained on `dataset`, an existing run, BM25, or (with none of them) the model itself."""
+
+    dataset: str | None = None
+    """Hub id or folder; `{corpus}` becomes each corpus's name, else one training serves every corpus."""
+    config: str | None = None
+    revision: str | None = None
+    run: str | None = None
+    """`bm25`, or a TREC run file (with `{corpus}`)."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Training settings of this variant, over the plan's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Variants x models x corpora x seeds, and how they are judged."""
+
+    corpora: Mapping[str, Corpus]
+    models: Mapping[str, str]
+    """Short name -> sentence-transformers id or folder."""
+    variants: Mapping[str, Variant]
+    baseline: str
+    """The variant that every other is compared with; the trained ones are also compared with each other."""
+    seeds: tuple[int, ...] = (0,)
+    measures: tuple[str, ...] = ("nDCG@10", "P@10", "Recall@100")
+    margin: float = 0.01
+    alpha: float = 0.05
+    test: Literal["randomisation", "t"] = "randomisation"
+    rows: int | None = None
+    """Train on at most this many rows."""
+    held_out_share: float = 0.05
+    on_leak: Literal["fail", "drop"] = "fail"
+    max_length: int | None = None
+    """Tokens of a text, in evaluation."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Training settings (`hnhub.learn.train.TrainSettings`)."""
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan. Raises InputError, naming the key, for one that is unknown, missing or of the wrong kind."""
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: can't be read as TOML ({error})", do="see docs/learn.md for the form of a plan"
+        ) from error
+    for key in ("corpora", "models", "variants", "baseline"):
+        if not text.get(key):
+            raise InputError(f"{path}: lacks {key!r}", do="see docs/learn.md for the form of a plan")
+    text["corpora"] = {name: _made(Corpus, value, f"{path}, corpora.{name}") for name, value in text["corpora"].items()}
+    text["variants"] = {
+        name: _made(Variant, value, f"{path}, variants.{name}") for name, value in text["variants"].items()
+    }
+    for key in ("seeds", "measures"):
+        if key in text:
+            text[key] = tuple(text[key])
+    plan: Plan = _made(Plan, text, str(path))
+    _check(path, plan)
+    return plan
+
+
+def _made(kind: type, values: Any, place: str) -> Any:
+    if not isinstance(values, dict):
+        raise InputError(f"{place}: is not a table", do="see docs/learn.md for the form of a plan")
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    if unknown := [key for key in values if key not in known]:
+        raise InputError(f"{place}: unknown key {unknown[0]!r}", do=f"use one of: {', '.join(known)}")
+    return kind(**values)
+
+
+def _check(path: Path, plan: Plan) -> None:
+    if plan.baseline not in plan.variants:
+        raise InputError(
+            f"{path}: baseline {plan.baseline!r} is no variant", do=f"use one of: {', '.join(plan.variants)}"
+        )
+    for name, variant in plan.variants.items():
+        if variant.dataset and (variant.run or not variant.config):
+            raise InputError(f"{path}, variants.{name}: a dataset needs a config, and no run", do="correct the variant")
+    if not plan.seeds or len(set(plan.seeds)) != len(plan.seeds):
+        raise InputError(
+            f"{path}: seeds {list(plan.seeds)} must be given, each once", do="write e.g. seeds = [0, 1, 2]"
+        )
+    if plan.test not in ("randomisation", "t") or plan.on_leak not in ("fail", "drop"):
+        raise InputError(f"{path}: test is randomisation or t, on_leak is fail or drop", do="correct the plan")

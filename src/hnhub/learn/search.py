@@ -1,0 +1,80 @@
+"""What ranks documents for an evaluation: a bi-encoder's exact search, and re-ranking by a scorer of pairs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hnhub.encode.encoder import Encoder
+from hnhub.encode.shards import Embeddings, embed_documents
+from hnhub.encode.topk import top_k
+from hnhub.learn.evaluate import Judged
+from hnhub.learn.presets import find_preset
+from hnhub.learn.runs import Run
+from hnhub.progress import report
+from hnhub.records import contents
+
+__all__ = ["DenseSearcher", "open_encoder", "rerank"]
+
+_PAIRS = 4096
+
+
+@dataclass(frozen=True)
+class DenseSearcher:
+    """Exact search by a bi-encoder. Embeddings are kept below `parent`, by model revision and text."""
+
+    encoder: Encoder
+    embeddings: Embeddings
+    document_ids: Sequence[str]
+
+    @classmethod
+    def open(cls, encoder: Encoder, documents: Path, parent: Path) -> "DenseSearcher":
+        """Encode documents.parquet, or take what is there of it."""
+        ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
+        return cls(encoder, embed_documents(encoder, documents, parent), ids.to_list())
+
+    def search(self, texts: Sequence[str], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """As `hnhub.learn.evaluate.Searcher` has it."""
+        queries = self.encoder.encode_queries(texts)
+        indices, scores = top_k(queries, self.embeddings.chunks(), k, device=self.encoder.device)
+        return indices.astype(np.int32), scores
+
+
+def open_encoder(
+    model: str,
+    *,
+    preset: str | None = None,
+    query_prefix: str | None = None,
+    document_prefix: str | None = None,
+    max_length: int | None = None,
+) -> Encoder:
+    """Load a bi-encoder with the prefixes given, else the ones saved with it, else its preset's."""
+    encoder = Encoder(model, query_prompt=query_prefix, document_prompt=document_prefix, max_length=max_length)
+    if query_prefix is None and document_prefix is None and not (encoder.query_prompt or encoder.document_prompt):
+        known = find_preset(encoder.ref.name, preset)
+        encoder.query_prompt, encoder.document_prompt = known.query_prefix, known.document_prefix
+    return encoder
+
+
+def rerank(
+    run: Run, queries: Judged, score: Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]], depth: int
+) -> Run:
+    """Order each query's best `depth` documents anew by `score` of (query, passage) pairs; the others are left out."""
+    texts = dict(zip(queries.query_ids, queries.texts, strict=True))
+    ranked = [run.ranking(i)[:depth] for i in range(len(run.query_ids))]
+    wanted = {document_id for ranking in ranked for document_id, _ in ranking}
+    found = pl.scan_parquet(queries.documents).filter(pl.col("document_id").is_in(list(wanted))).collect()
+    passages = {document_id: contents(title, text) for document_id, title, text in found.iter_rows()}
+    position = {document_id: i for i, document_id in enumerate(passages)}
+    pairs = [(q, d) for q, ranking in zip(run.query_ids, ranked, strict=True) for d, _ in ranking]
+    scores = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), _PAIRS):
+        part = pairs[start : start + _PAIRS]
+        scores[start : start + len(part)] = score([(texts[q], passages[d]) for q, d in part])
+        report("re-ranking pairs", start + len(part), len(pairs))
+    offsets = np.concatenate([[0], np.cumsum([len(ranking) for ranking in ranked])]).astype(np.int64)
+    documents = np.array([position[d] for _, d in pairs], np.int32)
+    return Run(run.query_ids, offsets, documents, scores, list(passages))

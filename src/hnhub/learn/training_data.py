@@ -1,0 +1,177 @@
+"""A published dataset as training data: loaded as a stranger would, by `datasets.load_dataset`."""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from hnhub.errors import InputError
+from hnhub.stages import file_sha256, fingerprint
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["TrainingData", "load_training_data", "without_rows"]
+
+log = logging.getLogger(__name__)
+
+_DEV_SPLITS = ("dev", "validation")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to train on. Columns: query, positive, negative_1..n, and for distillation label (n + 1 scores)."""
+
+    name: str
+    """The Hub id, or for a folder the corpus's name: never a path of this machine."""
+    revision: str
+    """A commit, or a hash of the folder's files."""
+    config: str
+    corpus: str | None
+    """As the dataset's manifest names it, if it has one."""
+    rows: pl.DataFrame
+    held_out: pl.DataFrame
+    """The dataset's dev split, or rows carved out of train; never its test split. May be empty."""
+    dropped: int
+    """Rows left out because a negative, or for distillation a score, is missing."""
+
+    def identity(self) -> dict[str, Any]:
+        """For fingerprints: the dataset and the very rows that are used."""
+        used = [hashlib.sha256(repr(frame.rows()).encode()).hexdigest() for frame in (self.rows, self.held_out)]
+        return {"dataset": self.name, "revision": self.revision, "config": self.config, "rows": used}
+
+
+def load_training_data(
+    dataset: str,
+    config: str,
+    *,
+    revision: str | None = None,
+    distil: bool = False,
+    held_out_share: float = 0.05,
+    limit: int | None = None,
+    seed: int = 0,
+) -> TrainingData:
+    """Load a config of a Hub repository (at `revision`) or of a dataset folder.
+
+    With `distil` rows are made of the `<config>-scored` config, with its scores as labels. Where the dataset has no dev
+    split, `held_out_share` of the queries are carved out of train. `limit` draws that many training rows. Both draws
+    depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had.
+    """
+    folder = Path(dataset).expanduser()
+    splits = _load(str(folder) if folder.is_dir() else dataset, f"{config}-scored" if distil else config, revision)
+    if "train" not in splits:
+        raise InputError(
+            f"{dataset}: config {config} has no train split", do="build one; test splits are not trained on"
+        )
+    train, dropped = _rows(splits["train"], distil=distil)
+    dev = next((_rows(splits[name], distil=distil)[0] for name in _DEV_SPLITS if name in splits), None)
+    if dropped:
+        log.warning("%s: %d rows of %s lack a negative or a score and are not trained on", dataset, dropped, config)
+    order = train.with_columns(_draw(train["query"], seed).alias("draw")).with_row_index("row")
+    if dev is None:
+        queries = order.select("query", "draw").unique().sort("draw")
+        chosen = queries.head(round(held_out_share * queries.height))["query"].to_list()
+        dev = train.filter(pl.col("query").is_in(chosen))
+        order = order.filter(~pl.col("query").is_in(chosen))
+    # The draw that carved out held-out rows took the lowest values, so these are as random.
+    order = order.sort("draw", "row").head(limit or order.height).sort("row")
+    if order.is_empty():
+        raise InputError(f"{dataset}: config {config} leaves no row to train on", do="build more rows")
+    name, found_revision, corpus = _identity(dataset, folder, revision, splits["train"])
+    return TrainingData(name, found_revision, config, corpus, order.drop("row", "draw"), dev, dropped)
+
+
+def without_rows(rows: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
+    """The rows but those at these positions."""
+    return rows.with_row_index("row").filter(~pl.col("row").is_in(list(numbers))).drop("row")
+
+
+def _load(dataset: str, config: str, revision: str | None) -> "datasets.DatasetDict":
+    import datasets
+
+    try:
+        with _no_bars():
+            return datasets.load_dataset(dataset, config, revision=revision)
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{dataset}: config {config!r} can't be loaded ({first})",
+            do="give a dataset folder, or a Hub id and a config of it",
+        ) from error
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the library's progress bars off the terminal: the command line shows its own."""
+    import datasets
+
+    shown = not datasets.utils.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+def _rows(split: "datasets.Dataset", *, distil: bool) -> tuple[pl.DataFrame, int]:
+    """Complete training rows in the split's order, and how many are not complete."""
+    frame = pl.from_arrow(split.data.table)
+    assert isinstance(frame, pl.DataFrame)
+    if distil:
+        return _distil_rows(frame)
+    columns = ["query", "positive", *sorted((c for c in frame.columns if c.startswith("negative_")), key=_number)]
+    if missing := [column for column in columns if column not in frame.columns]:
+        raise InputError(
+            f"no column {missing[0]!r} among {', '.join(frame.columns)}", do="give a training-ready config"
+        )
+    full = frame.select(pl.col(columns).cast(pl.String)).drop_nulls()
+    return full, frame.height - full.height
+
+
+def _distil_rows(scored: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """One row a query of a scored config: its first positive and its chosen negatives, with the scores as `label`."""
+    usable = scored.filter(pl.col("text").is_not_null() & pl.col("score").is_not_null()).with_row_index("row")
+    positives = usable.filter(pl.col("label") == 1).group_by("query_id", maintain_order=True).first()
+    negatives = usable.filter(pl.col("position").is_not_null() & (pl.col("label") == 0)).sort("position", "row")
+    number = int(scored["position"].max() or 0)  # type: ignore[arg-type]
+    grouped = negatives.group_by("query_id", maintain_order=True).agg(
+        pl.col("text").alias("texts"), pl.col("score").alias("scores")
+    )
+    rows = positives.join(grouped, on="query_id").filter(pl.col("texts").list.len() == number).sort("row")
+    found = rows.select(
+        pl.col("query"),
+        pl.col("text").alias("positive"),
+        *(pl.col("texts").list.get(i).alias(f"negative_{i + 1}") for i in range(number)),
+        pl.concat_list("score", "scores").alias("label"),
+    )
+    return found, scored["query_id"].n_unique() - found.height
+
+
+def _number(column: str) -> int:
+    return int(column.removeprefix("negative_"))
+
+
+def _draw(queries: pl.Series, seed: int) -> pl.Series:
+    return pl.Series([hashlib.sha256(f"{seed}\0{query}".encode()).hexdigest() for query in queries], dtype=pl.String)
+
+
+def _identity(
+    dataset: str, folder: Path, revision: str | None, split: "datasets.Dataset"
+) -> tuple[str, str, str | None]:
+    if folder.is_dir():
+        manifest = folder / "manifest.json"
+        corpus = json.loads(manifest.read_text(encoding="utf-8")).get("corpus") if manifest.is_file() else None
+        files = {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.glob("data/**/*.parquet"))}
+        return corpus or folder.resolve().name, f"files-{fingerprint(files)[:16]}", corpus
+    # What the Hub's main was when it was loaded: datasets keeps the files' addresses, which name the commit.
+    addresses = " ".join(split.info.download_checksums or {})
+    commit = re.search(r"@([0-9a-f]{40})/", addresses)
+    return dataset, commit[1] if commit else revision or "unknown", None
