@@ -141,7 +141,7 @@ def _count_all(
 
 
 def _count(tokens: Tokens, terms: Terms, known: int) -> _Counted:
-    most = int(np.diff(terms.starts)[tokens.tokens].sum()) if len(tokens.tokens) else 0
+    most = terms.room(tokens.tokens)
     out_terms, out_counts = np.empty(most, np.int32), np.empty(most, np.uint16)
     out_ends, lengths = np.empty(len(tokens.ends), np.int64), np.empty(len(tokens.ends), np.int32)
     last = np.full(known, -1, np.int32)

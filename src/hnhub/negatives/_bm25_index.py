@@ -30,7 +30,7 @@ class _Queries:
     def __init__(self, texts: Sequence[str], vocabulary: Vocabulary) -> None:
         tokens = read_words(*to_arrow(texts))
         expanded = vocabulary.translate(tokens.words)
-        most = int(np.diff(expanded.starts)[tokens.tokens].sum()) if len(tokens.tokens) else 0
+        most = expanded.room(tokens.tokens)
         terms, counts = np.empty(most, np.int32), np.empty(most, np.uint16)
         self.ends = np.empty(len(texts), np.int64)
         last = np.full(vocabulary.terms.count, -1, np.int32)
@@ -115,7 +115,9 @@ class Index:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         queries = _Queries(texts, Vocabulary(self.settings, self._terms))
         keys = np.empty((len(texts), room), np.uint64)
-        counts, floors = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.float32)
+        counts, floors = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int32)
+        # Only okapi has terms of negative weight.
+        positive = self.settings.method != "okapi"
         slices = list(_slices(queries.ends, self.threads))
         for shard in self._shards:
             starts, stops, dense_rows = queries.postings(shard)
@@ -125,7 +127,7 @@ class Index:
                 kernels.search(
                     shard.rows, shard.values, shard.dense, shard.documents, shard.first_row, starts[terms], stops[terms],
                     dense_rows[terms], queries.weights[terms], queries.ends[part] - terms.start, k, keys[part],
-                    counts[part], floors[part],
+                    counts[part], floors[part], positive,
                 )  # fmt: skip
 
             list(pool.map(offer, slices))

@@ -16,11 +16,11 @@ from hnhub.negatives._bm25_jit import compiled
 
 __all__ = ["count_terms", "finish", "invert", "score_pairs", "search", "weigh"]
 
-_BLOCK = 1 << 15
-"""Documents whose scores are added up together: 128 KiB, which fits a core's own cache."""
+_BLOCK = 1 << 12
+"""Documents whose scores are added up together: 16 KiB, which stays in a core's nearest cache."""
 _STRIDE = 32
 _LOW = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
+_1, _32 = np.uint64(1), np.uint64(32)
 
 
 @compiled(
@@ -129,65 +129,111 @@ def _add_up(rows, values, dense, cursors, stops, dense_rows, weights, first, las
     """Scores of the documents `begin` to `end` for the query of terms `first` to `last`, in the query's order."""
     for term in range(first, last):
         weight = weights[term]
-        dense_row = dense_rows[term]
-        if dense_row >= 0:
-            for i in range(end - begin):
-                sums[i] += weight * dense[dense_row, begin + i]
+        if dense_rows[term] >= 0:
+            column = dense[dense_rows[term], begin:end]
+            for i in range(column.size):
+                sums[i] += weight * column[i]
         else:
-            at, stop = cursors[term], stops[term]
+            at, stop = np.uint64(cursors[term]), np.uint64(stops[term])
             while at < stop and rows[at] < end:
-                sums[rows[at] - begin] += weight * values[at]
-                at += 1
+                sums[np.uint64(rows[at] - begin)] += weight * values[at]
+                at += _1
             cursors[term] = at
+
+
+@compiled()
+def _first_floor(values, starts, stops, dense_rows, weights, first, last, k):
+    """A floor to start from: the k-th share of the rarest term that k documents have, a little less than the k-th score.
+
+    It holds as long as no term's share is negative.
+    """
+    chosen, fewest = -1, np.int64(1 << 62)
+    for term in range(first, last):
+        size = stops[term] - starts[term]
+        if dense_rows[term] < 0 and k <= size < fewest:
+            chosen, fewest = term, size
+    if chosen < 0:
+        return np.int32(0)
+    shares = (weights[chosen] * values[starts[chosen] : stops[chosen]]).view(np.int32)
+    keys = np.empty(shares.size, np.uint64)
+    for i in range(shares.size):
+        keys[i] = np.uint64(shares[i])
+    _keep_largest(keys, keys.size, k)
+    lowest = keys[0]
+    for j in range(1, k):
+        lowest = min(lowest, keys[j])
+    return np.int32(max(np.int64(lowest) - 1, 0))
+
+
+@compiled()
+def _offer(bits, size, row, best, count, floor, k):
+    """Put the scores over `floor` among `bits[:size]` into the query's best; returns their number and the new floor."""
+    for stride in range(0, size, _STRIDE):
+        part = bits[stride : stride + _STRIDE]
+        highest = np.int32(0)
+        for i in range(part.size):  # not _STRIDE: a constant gets unrolled instead of vectorised
+            highest = max(highest, part[i])
+        if highest <= floor:
+            continue
+        for i in range(_STRIDE):
+            if part[i] > floor:
+                best[count] = (np.uint64(part[i]) << _32) | (_LOW - np.uint64(row + stride + i))
+                count += 1
+                if count == best.size:
+                    _keep_largest(best, count, k)
+                    count = k
+                    lowest = best[0]
+                    for j in range(1, k):
+                        lowest = min(lowest, best[j])
+                    floor = np.int32(lowest >> _32)
+    return count, floor
 
 
 @compiled(
     "int64(int32[::1], float32[::1], float32[:, ::1], int64, int64, int64[::1], int64[::1], int32[::1], float32[::1],"
-    " int64[::1], int64, uint64[:, ::1], int64[::1], float32[::1])"
+    " int64[::1], int64, uint64[:, ::1], int64[::1], int32[::1], boolean)"
 )
 def search(
-    rows, values, dense, documents, first_row, cursors, stops, dense_rows, weights, ends, k, keys, counts, floors
+    rows,
+    values,
+    dense,
+    documents,
+    first_row,
+    cursors,
+    stops,
+    dense_rows,
+    weights,
+    ends,
+    k,
+    keys,
+    counts,
+    floors,
+    positive,
 ):
-    """Offer every document of a shard to each query's best.
+    """Offer every document of a shard to each query's best, a block of documents after the other.
 
     Query q has the terms `ends[q - 1]:ends[q]` of `cursors` and `stops` (its postings), `dense_rows` and `weights`.
     `keys[q, :counts[q]]` holds its best so far, the k best among them: the score's bits (a positive float's order is
     its bits' order), then the row's complement, so that of equal scores the earlier document is the larger key.
-    Only a score over `floors[q]` gets in; later documents with equal scores would lose.
+    `positive`: no term has a negative weight. Only a score whose bits are over `floors[q]` gets in; later documents with equal scores would lose.
     """
     sums = np.zeros(_BLOCK + _STRIDE, np.float32)
-    bits = sums.view(np.uint32)
-    one = np.zeros(1, np.float32)
-    one_bits = one.view(np.uint32)
-    room = keys.shape[1]
-    for query in range(ends.size):
-        first = ends[query - 1] if query > 0 else 0
-        last = ends[query]
-        best, count, floor = keys[query], counts[query], floors[query]
-        for begin in range(0, documents, _BLOCK):
-            end = min(begin + _BLOCK, documents)
-            _add_up(rows, values, dense, cursors, stops, dense_rows, weights, first, last, sums, begin, end)
-            for stride in range(0, end - begin, _STRIDE):
-                over = 0
-                for i in range(stride, stride + _STRIDE):
-                    over += sums[i] > floor
-                if over == 0:
-                    continue
-                for i in range(stride, stride + _STRIDE):
-                    if sums[i] > floor:
-                        row = np.uint64(first_row + begin + i)
-                        best[count] = (np.uint64(bits[i]) << _32) | (_LOW - row)
-                        count += 1
-                        if count == room:
-                            _keep_largest(best, count, k)
-                            count = k
-                            lowest = best[0]
-                            for j in range(1, k):
-                                lowest = min(lowest, best[j])
-                            one_bits[0] = np.uint32(lowest >> _32)
-                            floor = one[0]
+    # Integers compare like the positive floats they are, a negative one is below them all, and the loop vectorises.
+    bits = sums.view(np.int32)
+    if positive:
+        for query in range(ends.size):
+            first = ends[query - 1] if query > 0 else 0
+            floor = _first_floor(values, cursors, stops, dense_rows, weights, first, ends[query], k)
+            floors[query] = max(floors[query], floor)
+    for begin in range(0, documents, _BLOCK):
+        end = min(begin + _BLOCK, documents)
+        for query in range(ends.size):
+            first = ends[query - 1] if query > 0 else 0
+            _add_up(rows, values, dense, cursors, stops, dense_rows, weights, first, ends[query], sums, begin, end)
+            counts[query], floors[query] = _offer(
+                bits, end - begin, first_row + begin, keys[query], counts[query], floors[query], k
+            )
             sums[: end - begin] = 0
-        counts[query], floors[query] = count, floor
     return 0
 
 

@@ -14,13 +14,11 @@ from hnhub.negatives._bm25_settings import BM25Settings
 
 __all__ = ["Terms", "Tokens", "Vocabulary", "WordTable", "read_words", "to_arrow"]
 
-_SMALLEST = 1 << 12
-
 
 class WordTable:
     """A growing list of distinct words, numbered by first appearance (layout: `_bm25_text_kernels`)."""
 
-    def __init__(self, size: int = _SMALLEST, pool_size: int = 1 << 16) -> None:
+    def __init__(self, size: int = 1 << 12, pool_size: int = 1 << 16) -> None:
         self.count = 0
         self.pool: NDArray[np.uint8] = np.empty(pool_size, np.uint8)
         self.starts: NDArray[np.int64] = np.zeros(size // 2 + 2, np.int64)
@@ -83,6 +81,13 @@ class Terms:
     starts: NDArray[np.int64]
     terms: NDArray[np.int32]
 
+    def room(self, tokens: NDArray[np.int32]) -> int:
+        """At least as many terms as these words stand for."""
+        lengths = np.diff(self.starts)
+        if not len(tokens) or lengths.max() <= 1:
+            return len(tokens)
+        return int(np.bincount(tokens, minlength=len(lengths)) @ lengths)
+
 
 class Vocabulary:
     """The terms of an index. Plain ASCII words are remembered, so that each is stemmed once."""
@@ -98,35 +103,37 @@ class Vocabulary:
         """The terms of a chunk's words. New terms are added in the order of words, unless the index is finished."""
         pool, starts, _ = words.arrays()
         is_ascii = ~_any_high(pool, starts)
-        ascii_pool, ascii_starts = _select(pool, starts, is_ascii)
-        other = _decode(*_select(pool, starts, ~is_ascii))
-        if self.settings.stemmer is None and self.settings.stop_words is None:
-            ascii_terms = self._number(ascii_pool, ascii_starts)
-            expanded = expand(other, self.settings)
-            return _merge(is_ascii, ascii_terms, *self._numbers(expanded))
-        remembered = self._words.count
-        numbers = self._words.add(ascii_pool, ascii_starts)
-        unknown = _strings(self._words, remembered)
-        expanded = expand(unknown + other, self.settings)
-        counts = np.fromiter(map(len, expanded), np.int64, len(expanded))
-        terms = self._number([term for word in expanded for term in word])
-        # An ASCII word has one term or none.
-        new = np.full(len(unknown), -1, np.int32)
-        split = int(counts[: len(unknown)].sum())
-        new[counts[: len(unknown)] > 0] = terms[:split]
-        if len(new):
-            self._term_of = np.concatenate([self._term_of, new])
-        return _merge(is_ascii, self._term_of[numbers], counts[len(unknown) :], terms[split:])
+        ascii_terms = self._ascii_terms(*_select(pool, starts, is_ascii))
+        counts, terms = self._expand(_decode(*_select(pool, starts, ~is_ascii)))
+        return _merge(is_ascii, ascii_terms, counts, terms)
 
-    def _number(self, terms: list[str]) -> NDArray[np.int32]:
-        data, starts = to_arrow(terms)
-        return self.terms.find(data, starts) if self._fixed else self.terms.add(data, starts)
+    def _ascii_terms(self, pool: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The term of each ASCII word, or -1: it has no more than one."""
+        if self.settings.stemmer is None and self.settings.stop_words is None:
+            return self._number(pool, starts)
+        known = self._words.count
+        numbers = self._words.add(pool, starts)
+        all_words, all_starts, _ = self._words.arrays()
+        counts, terms = self._expand(_decode(all_words, all_starts[known:]))
+        new = np.full(len(counts), -1, np.int32)
+        new[counts > 0] = terms
+        self._term_of = np.concatenate([self._term_of, new])
+        return self._term_of[numbers]
+
+    def _expand(self, words: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """How many terms each word stands for, and the terms."""
+        expanded = expand(words, self.settings)
+        counts = np.fromiter(map(len, expanded), np.int64, len(expanded))
+        return counts, self._number(*to_arrow([term for word in expanded for term in word]))
+
+    def _number(self, terms: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int32]:
+        return self.terms.find(terms, starts) if self._fixed else self.terms.add(terms, starts)
 
 
 def read_words(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Tokens:
     """Split texts (UTF-8 bytes, and where each starts and ends) into words. Releases the GIL."""
     size = int(offsets[-1] - offsets[0])
-    table = WordTable(1 << 15, size + 1)
+    table = WordTable(1 << min(17, max(10, (size // 32).bit_length())), size + 1)
     # Not touched beyond what is written, so the operating system gives no memory for the rest.
     tokens = np.empty(size // 2 + len(offsets), np.int32)
     ends = np.empty(len(offsets) - 1, np.int64)
@@ -185,11 +192,6 @@ def _select(
     lengths = np.diff(starts)
     data = pool[np.repeat(chosen, lengths)]
     return data, np.concatenate([[0], np.cumsum(lengths[chosen])])
-
-
-def _strings(table: WordTable, first: int) -> list[str]:
-    pool, starts, _ = table.arrays()
-    return _decode(pool, starts[first:])
 
 
 def _decode(pool: NDArray[np.uint8], starts: NDArray[np.int64]) -> list[str]:
