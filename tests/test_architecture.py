@@ -42,7 +42,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "rank_bm25",
         ),
     ),
-    "rows": (FOUNDATION, ("numpy", "polars", "pyarrow")),
+    "rows": (FOUNDATION, ("numpy", "polars", "pyarrow", "yaml")),
     "publish": (
         (*FOUNDATION, "corpus", "rows"),
         ("polars", "pyarrow", "datasets", "huggingface_hub", "jinja2", "matplotlib", "yaml"),

@@ -14,10 +14,13 @@ from hnhub.records import METHODS
 from hnhub.rows.stats import configs, split_files
 from hnhub.schema import PUBLISHED_QUERIES, SCORED, triplet
 
-__all__ = ["AT", "Folder", "Violation"]
+__all__ = ["AT", "Folder", "Found", "Violation"]
 
 AT = "_row"
 """The column that says in which row of its file (from 0) a row stands."""
+
+Found = Iterator[tuple[str, int | None, str]]
+"""What a rule finds: file, row or None, what is wrong."""
 
 _BATCH = 8192
 

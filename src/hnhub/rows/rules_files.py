@@ -1,14 +1,13 @@
 """Rules about the files: manifest, card, Croissant file, statistics and Parquet have to say the same."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.rows.assemble import HELD_OUT
-from hnhub.rows.folder import Folder
+from hnhub.rows.folder import Folder, Found
 from hnhub.schema import LEDGER, arrow_schema
 from hnhub.stages import file_sha256
 
@@ -24,9 +23,6 @@ __all__ = [
     "shards",
     "statistics",
 ]
-
-Found = Iterator[tuple[str, int | None, str]]
-"""(file, row or None, what is wrong)"""
 
 _MANIFEST = "manifest.json"
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")

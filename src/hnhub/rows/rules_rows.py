@@ -9,7 +9,7 @@ import polars as pl
 
 from hnhub.records import Verdict
 from hnhub.rows.assemble import to_triplets
-from hnhub.rows.folder import AT, Folder
+from hnhub.rows.folder import AT, Folder, Found
 from hnhub.text import normalise
 
 __all__ = [
@@ -26,9 +26,6 @@ __all__ = [
     "paired",
     "unique_queries",
 ]
-
-Found = Iterator[tuple[str, int | None, str]]
-"""(file, row or None, what is wrong)"""
 
 _VERDICTS = list(get_args(Verdict))
 

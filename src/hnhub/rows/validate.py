@@ -9,10 +9,9 @@ import polars as pl
 
 from hnhub.errors import InputError
 from hnhub.rows import rules_files, rules_rows
-from hnhub.rows.folder import Folder, Violation
-from hnhub.rows.rules_files import Found
+from hnhub.rows.folder import Folder, Found, Violation
 
-__all__ = ["RULES", "Rule", "Violation", "validate"]
+__all__ = ["RULES", "Rule", "validate"]
 
 
 @dataclass(frozen=True)
