@@ -55,6 +55,18 @@ def test_the_sample_depends_on_the_seed_only(corpus: Path, tmp_path: Path) -> No
     assert first["query_id"].to_list() != other["query_id"].to_list()
 
 
+def test_a_query_in_two_splits_is_taken_for_one(corpus: Path, tmp_path: Path) -> None:
+    queries = pl.read_parquet(corpus / "queries.parquet")
+    twice = queries.filter(pl.col("query_id") == "q3").with_columns(split=pl.lit("dev"))
+    pl.concat([queries, twice]).write_parquet(corpus / "queries.parquet")
+    qrels = pl.read_parquet(corpus / "qrels.parquet")
+    judged = qrels.filter(pl.col("query_id") == "q3").with_columns(split=pl.lit("dev"))
+    pl.concat([qrels, judged]).write_parquet(corpus / "qrels.parquet")
+    facts, frozen, _ = take(tmp_path / "out", corpus)
+    assert frozen["query_id"].is_unique().all()
+    assert facts["dropped"]["duplicate"] == 2
+
+
 def test_a_corpus_with_test_queries_only_is_refused(corpus: Path, tmp_path: Path) -> None:
     queries = pl.read_parquet(corpus / "queries.parquet").filter(pl.col("split") == "test")
     queries.write_parquet(corpus / "queries.parquet")

@@ -49,11 +49,15 @@ def take_queries(
             texts = judged[block]["text"].to_list()
             for at, text, leak in zip(block, texts, held_out_reasons(texts, held_out), strict=True):
                 query_id, key = judged["query_id"][at], normalise(text)
-                first = seen.setdefault(key, query_id)
-                reason = leak or (("empty", None) if not key else ("duplicate", first) if first != query_id else None)
+                reason = leak
+                if not key:
+                    reason = ("empty", "")
+                elif key in seen:
+                    reason = leak or ("duplicate", seen[key])
                 if reason:
-                    drops.append(Drop("queries", reason[0], query_id=query_id, detail=reason[1]))
+                    drops.append(Drop("queries", reason[0], query_id=query_id, detail=reason[1] or None))
                 else:
+                    seen[key] = query_id
                     chosen.append(at)
         rows += [
             {
