@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["token_budget_batches", "token_lengths"]
+__all__ = ["longest", "token_budget_batches", "token_lengths"]
 
 
 def token_budget_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.intp]]:
@@ -24,12 +24,18 @@ def token_budget_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.int
     return batches
 
 
+def longest(model: object) -> int | None:
+    """The model's maximum length in tokens; None where it has none (static embeddings say infinity)."""
+    limit = getattr(model, "max_seq_length", None)
+    return int(limit) if limit is not None and limit < 1 << 30 else None
+
+
 def token_lengths(model: object, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[int]:
     """How many tokens the model sees of each text or pair: for planning, so an estimate is right where no tokenizer tells."""
     from transformers import PreTrainedTokenizerBase
 
     tokenizer = getattr(model, "tokenizer", None)
-    limit = getattr(model, "max_seq_length", None)
+    limit = longest(model)
     rows = list(texts)
     if not rows:
         return []

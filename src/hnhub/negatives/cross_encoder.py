@@ -20,8 +20,9 @@ from hnhub.encode.models import ModelRef, resolve
 from hnhub.errors import HnhubError, InputError
 from hnhub.negatives._ranked import read_queries, retrieved, writing
 from hnhub.negatives._score_journal import ScoreJournal, pair_key
+from hnhub.negatives._texts import Texts
 from hnhub.progress import report
-from hnhub.records import Provenance, contents
+from hnhub.records import Provenance
 from hnhub.stages import file_sha256, fingerprint
 
 __all__ = ["Scorer", "identity", "make_candidates"]
@@ -74,7 +75,7 @@ def make_candidates(
     journaled in `work` batch by batch. Batches are planned over all pairs, done or not, so a resumed run gives the same bytes.
     """
     reference = _reference(cross_encoder)
-    frozen = read_queries(queries)
+    frozen, texts = read_queries(queries), Texts(documents)
     gpus = devices()
     scorers = [_load(cross_encoder, reference, device) for device in gpus]
     journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
@@ -87,7 +88,7 @@ def make_candidates(
         with writing(out, provenance) as writer:
             for start in range(0, max(len(frozen), 1), _QUERIES):
                 part = frozen.slice(start, _QUERIES)
-                rows = _with_texts(_merge(part, sources, depth), documents)
+                rows = _with_texts(_merge(part, sources, depth), documents, texts)
                 scored = _score(rows, scorers, journal, token_budget(gpus[0]), at=start / max(len(frozen), 1))
                 pairs += len(rows)
                 writer.add(_ranked(scored))
@@ -111,9 +112,9 @@ def make_candidates(
 def _reference(cross_encoder: str) -> ModelRef:
     if cross_encoder != "local":
         return resolve(cross_encoder)
-    from hnhub.negatives._query_likelihood import weights
+    from hnhub.llm.embedded import source_path
 
-    path = weights()
+    path = source_path()
     return ModelRef(path.stem, f"sha256:{file_sha256(path)[:16]}", str(path))
 
 
@@ -166,16 +167,16 @@ def _merge(queries: pl.DataFrame, sources: Mapping[str, Path], depth: int) -> pl
     )
 
 
-def _with_texts(rows: pl.DataFrame, documents: Path) -> pl.DataFrame:
-    wanted = rows["document_id"].unique().implode()
-    texts = pl.scan_parquet(documents).filter(pl.col("document_id").is_in(wanted)).collect()
-    joined = rows.join(texts, on="document_id", how="left", maintain_order="left")
-    unknown = joined.filter(pl.col("text").is_null())
-    if len(unknown):
-        name = unknown["document_id"][0]
-        raise InputError(f"{documents}: has no document {name}", do="make the candidates again from this corpus")
-    text = [contents(*pair) for pair in joined.select(pl.col("title").fill_null(""), "text").iter_rows()]
-    return joined.with_columns(pl.Series("text", text, dtype=pl.String)).drop("title")
+def _with_texts(rows: pl.DataFrame, documents: Path, texts: Texts) -> pl.DataFrame:
+    known = texts.of(rows["document_id"])
+    for document_id in rows["document_id"]:
+        if document_id not in known:
+            raise InputError(
+                f"{documents}: has no document {document_id}", do="make the candidates again from this corpus"
+            )
+    return rows.with_columns(
+        text=pl.Series([known[document_id] for document_id in rows["document_id"]], dtype=pl.String)
+    )
 
 
 def _score(

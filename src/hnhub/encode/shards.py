@@ -1,0 +1,105 @@
+"""A corpus's embeddings on disk: memory-mapped shards that a killed run goes on from, losing at most one batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from hnhub.encode.encoder import Encoder
+from hnhub.errors import HnhubError
+from hnhub.progress import report
+from hnhub.records import contents
+from hnhub.stages import file_sha256, fingerprint
+
+__all__ = ["Embeddings", "embed_documents"]
+
+_ROWS = 8192
+"""Documents in a shard; within one, texts of similar length share a batch."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The vectors of a corpus, in the order of its documents."""
+
+    folder: Path
+    rows: int
+    dimension: int
+
+    def chunks(self) -> Iterator[NDArray[np.floating]]:
+        """The shards in order, memory-mapped: [up to 8192, dimension]."""
+        for shard in range(-(-self.rows // _ROWS)):
+            yield np.load(self.folder / f"{shard:05}.npy", mmap_mode="r")
+
+    def take(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Some vectors [n, dimension] by document index."""
+        found = np.empty((len(indices), self.dimension), dtype=np.float32)
+        for shard, chunk in enumerate(self.chunks()):
+            here = np.flatnonzero(indices // _ROWS == shard)
+            found[here] = chunk[indices[here] - shard * _ROWS]
+        return found
+
+
+def embed_documents(
+    encoder: Encoder, documents: Path, parent: Path, *, storage: Literal["float32", "float16"] = "float32"
+) -> Embeddings:
+    """Encode documents.parquet into a folder below `parent`, or take what is there of it.
+
+    The folder's name is a hash over the encoder (weights, prompts, maximum length, dtype), the documents and the storage, so
+    vectors of anything else are never mistaken for these. Each finished batch is written through and noted at once.
+    """
+    file = pyarrow.parquet.ParquetFile(documents)
+    rows: int = file.metadata.num_rows
+    key = fingerprint({**encoder.identity(), "documents": file_sha256(documents), "storage": storage})
+    folder = parent / f"embeddings-{key[:32]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = file.iter_batches(_ROWS, columns=["title", "text"])
+    for shard, texts in enumerate(_regular(shards)):
+        path = folder / f"{shard:05}.npy"
+        if not path.exists():
+            _encode_shard(encoder, texts, path, storage, (shard * _ROWS, rows))
+    return Embeddings(folder, rows, encoder.dimension)
+
+
+def _regular(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[list[str]]:
+    """Texts in lists of exactly _ROWS (the last may be shorter): a Parquet reader may cut at row groups."""
+    pending: list[str] = []
+    for batch in batches:
+        titles, texts = (batch.column(name).to_pylist() for name in ("title", "text"))
+        pending += [contents(title or "", text or "") for title, text in zip(titles, texts, strict=True)]
+        while len(pending) >= _ROWS:
+            yield pending[:_ROWS]
+            pending = pending[_ROWS:]
+    if pending:
+        yield pending
+
+
+def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, progress: tuple[int, int]) -> None:
+    part, note = path.with_suffix(".part.npy"), path.with_suffix(".done")
+    batches = encoder.batches(texts)
+    shape = (len(texts), encoder.dimension)
+    # Batches are noted by number: the plan depends on the texts alone, so it is the same after a restart.
+    done = set()
+    if part.exists() and note.exists():
+        done = {int(line) for line in note.read_bytes().split(b"\n")[:-1]}
+    vectors = np.lib.format.open_memmap(part, mode="r+" if done else "w+", dtype=storage, shape=None if done else shape)
+    with note.open("ab" if done else "wb") as noted:
+        for number, batch in enumerate(batches):
+            if number in done:
+                continue
+            found = encoder.encode_batch([texts[i] for i in batch])
+            if not np.isfinite(found).all():
+                raise HnhubError(
+                    f"model {encoder.ref.name}: gives vectors that are not numbers", do="use another model or dtype"
+                )
+            vectors[batch] = found
+            vectors.flush()
+            noted.write(b"%d\n" % number)
+            noted.flush()
+            report("encoding documents", progress[0] + sum(map(len, batches[: number + 1])), progress[1])
+    del vectors
+    part.replace(path)
+    note.unlink()

@@ -1,0 +1,39 @@
+import shutil
+
+import pytest
+
+from hnhub.encode.models import resolve
+from hnhub.errors import InputError
+
+
+def test_a_folder_is_known_by_its_content_not_its_place(static_model, tmp_path):
+    copy = tmp_path / "elsewhere" / "model"
+    shutil.copytree(static_model, copy)
+    first, second = resolve(static_model), resolve(str(copy))
+    assert first.revision == second.revision
+    assert second.identity() == {"model": "model", "revision": first.revision}
+    assert str(tmp_path) not in str(second.identity())
+    assert second.hub_revision is None
+    weights = next(copy.rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    assert resolve(str(copy)).revision != first.revision
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        resolve(str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="no model in it"):
+        resolve(str(tmp_path))
+
+
+def test_a_cached_model_needs_no_network(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    main = tmp_path / "models--some--model" / "refs" / "main"
+    main.parent.mkdir(parents=True)
+    main.write_text("abc123")
+    snapshot = tmp_path / "models--some--model" / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    assert resolve("some/model").hub_revision == "abc123"
