@@ -98,6 +98,9 @@ class Dispatcher:
         except KeyboardInterrupt:
             self.run(self._settle(owner, 0))
             raise
+        written = threading.Event()
+        self.journal.when_written(written.set)
+        written.wait()
 
     def close(self) -> None:
         """Stop the loop and its thread."""
@@ -244,13 +247,19 @@ class Dispatcher:
             log.warning("%s is left out: %s", endpoint.door.url, fault.reason)
         elif fault.kind == "refused":
             endpoint.pace.refused(now, sent)
-        elif fault.kind == "lost" or len(self.endpoints) > 1:
-            endpoint.faults += 1
-        if fault.kind in ("refused", "lost"):
-            wait = self._backoff(endpoint.faults) if fault.wait is None else fault.wait
-            endpoint.not_before = max(endpoint.not_before, now + wait)
+        if fault.kind in ("refused", "lost") or (fault.kind == "broken" and len(self.endpoints) > 1):
+            self._leave_out(endpoint, fault, sent)
         if all(one.dead for one in self.endpoints) or self._too_long(now, fault):
             self._fail(self._gone(fault))
+
+    def _leave_out(self, endpoint: Endpoint, fault: Fault, sent: float) -> None:
+        """For a while that grows with every fault in a row; requests that were in flight together count once."""
+        now = self._loop.time()
+        if sent >= endpoint.faulted:
+            endpoint.faults += 1
+            endpoint.faulted = now
+        wait = self._backoff(endpoint.faults) if fault.wait is None else fault.wait
+        endpoint.not_before = max(endpoint.not_before, now + wait)
 
     def _too_long(self, now: float, fault: Fault) -> bool:
         return now - self._alive > self.patience + (self.deadline if fault.kind == "broken" else 0)

@@ -46,6 +46,8 @@ class Endpoint:
     """Left out until then (the loop's clock)."""
     faults: int = 0
     """In a row."""
+    faulted: float = 0.0
+    """When the last of them was counted."""
     dead: str | None = None
     """Why it is left out for good."""
 

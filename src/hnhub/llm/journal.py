@@ -201,8 +201,15 @@ class Journal:
         except sqlite3.Error as error:
             self._broken = error
             self.on_broken()
+            self._give_up()
         finally:
             connection.close()
+
+    def _give_up(self) -> None:
+        """Nobody may wait for what will never be written."""
+        while (item := self._writes.get()) is not None:
+            if not isinstance(item, _Write):
+                item()
 
     def _next_batch(self) -> "list[_Write | Callable[[], None]] | None":
         """All that waits, at most so many; waits for the first. None at the end."""
