@@ -34,7 +34,9 @@ def make_folder(
         (out / "stats.json").write_text(json.dumps({"edition": edition}) + "\n")
         (out / "croissant.json").write_text(json.dumps({"@type": "sc:Dataset", "name": "tiny"}) + "\n")
         files = [file.relative_to(out).as_posix() for file in out.rglob("*.parquet")]
-        (out / "README.md").write_text(_card([file for file in files if file.split("/")[1] not in hidden], f"Tiny {edition}"))
+        (out / "README.md").write_text(
+            _card([file for file in files if file.split("/")[1] not in hidden], f"Tiny {edition}")
+        )
         return {"corpus": "tiny", "recipe": {"edition": edition}}
 
     parts = {"edition": edition, "configs": configs, "rows": rows, "hidden": hidden}

@@ -1,5 +1,6 @@
 """A Hub client that takes orders as JSON lines on standard input (`hub_client.Client` gives them)."""
 
+import functools
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 from hnhub.publish import hub
 from hnhub.publish.check import check_published
+from hnhub.publish.collection import add_to_collection
 from hnhub.publish.plan import MANIFEST, Folder, read_folder
 from hnhub.publish.push import Target, plan_push, push
 
@@ -39,6 +41,12 @@ def _plan(folder: str, repo: str) -> dict[str, Any]:
     return plan_push(hub.connect(TIMEOUT), read_folder(Path(folder)), repo).as_dict()
 
 
+def _collect(repo: str, collection: str, note: str) -> str:
+    api = hub.connect(TIMEOUT)
+    step = functools.partial(add_to_collection, api, repo, collection, note)
+    return hub.persist(step, f"adding {repo}", sleep=lambda _: None)
+
+
 def _load(folder: str, repo: str, revision: str) -> int:
     """Load a revision as `datasets` does and compare it with a folder."""
     commit = hub.connect(TIMEOUT).dataset_info(repo, revision=revision).sha
@@ -54,7 +62,13 @@ def _api(method: str, arguments: list[Any], **named: Any) -> Any:
 def main() -> None:
     """Take orders until the input ends."""
     logging.basicConfig(level=logging.DEBUG)
-    orders: dict[str, Callable[..., Any]] = {"push": _push, "plan": _plan, "load": _load, "api": _api}
+    orders: dict[str, Callable[..., Any]] = {
+        "push": _push,
+        "plan": _plan,
+        "load": _load,
+        "api": _api,
+        "collect": _collect,
+    }
     hub.connect(TIMEOUT)
     for line in sys.stdin:
         order = json.loads(line)

@@ -1,5 +1,6 @@
 """Collections: found or made, items added once, notes kept current."""
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -7,13 +8,15 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to_collection"]
 
+_SLUG = re.compile(r"[\w.-]+/[\w.-]+-[0-9a-f]{24}")
+
 
 def add_to_collection(
     api: "HfApi", repo: str, collection: str, note: str | None = None, *, private: bool = False
 ) -> str:
     """Put a dataset into a collection and return its slug.
 
-    `collection` is a slug (`owner/title-id`) or a title in the repository's namespace, made if it is missing. Doing it
+    `collection` is a slug (`owner/title-` and 24 hex digits) or a title in the repository's namespace, made if it is missing. Doing it
     again changes nothing, unless the note (at most 500 characters) is another. The client's errors pass through.
     """
     slug = (
