@@ -31,6 +31,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":
+            self.reply(404, {"error": {"message": "not found"}})
+            return
+        if not body.get("messages"):
+            self.reply(400, {"error": {"message": "messages: required"}})
+            return
         time.sleep(self.server.delay)
         self.server.requests.append(body)
         self.reply(
@@ -68,11 +74,17 @@ def answer(body: dict) -> str:
     )
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed is no error of the server."""
+
+
 @contextmanager
 def model_server(delay: float = 0.0) -> Iterator[ThreadingHTTPServer]:
     """The server, answering after `delay` seconds; `.url` is its address and `.requests` what it was asked."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.delay, server.requests = delay, []
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -23,7 +23,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
     "encode": (
         FOUNDATION,
-        ("numpy", "polars", "pyarrow", "torch", "transformers", "sentence_transformers", "huggingface_hub"),
+        ("numpy", "numba", "pyarrow", "torch", "transformers", "sentence_transformers", "huggingface_hub"),
     ),
     "queries": ((*FOUNDATION, "llm"), ("numpy", "polars", "pyarrow")),
     "negatives": (
@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "pyarrow",
             "numba",
             "Stemmer",
+            "tokenizers",
             "torch",
             "transformers",
             "sentence_transformers",
@@ -62,6 +63,8 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "ir_measures",
         ),
     ),
+    "release": ((*FOUNDATION, "recipes", "publish"), ()),
+    "forecast": ((*FOUNDATION, "pipeline", "llm", "negatives"), ("polars",)),
     "pipeline": ((*FOUNDATION, "corpus", "llm", "queries", "negatives", "rows", "publish"), ()),
 }
 

@@ -123,6 +123,7 @@ def _model(recipe: "Recipe", options: Mapping[str, Any], *, wanted: bool) -> Ite
         yield None
         return
     from hnhub.home import home
+    from hnhub.llm.budget import Prices
     from hnhub.llm.client import open_model
 
     if options["max_cost"] is not None and options["price"] is None:
@@ -134,7 +135,7 @@ def _model(recipe: "Recipe", options: Mapping[str, Any], *, wanted: bool) -> Ite
         journal=home() / "journal.sqlite",
         max_tokens=options["max_tokens"],
         max_cost=options["max_cost"],
-        prices=options["price"],
+        prices=Prices(*options["price"]) if options["price"] else None,
     ) as model:
         yield model
 

@@ -241,9 +241,9 @@ def _read_queries(path: Path) -> pl.DataFrame:
 
 
 def _in_ledgers(method: str, ledgers: Iterable[Path]) -> set[str]:
-    """The queries that the ledgers say a method lost: as a whole, or a text that was written for them."""
+    """The queries that the ledgers say a method lost as a whole."""
     found = pl.concat([pl.scan_parquet(path) for path in ledgers] or [pl.LazyFrame(schema=LEDGER)])
-    found = found.filter((pl.col("method") == method) & pl.col("document_id").is_null())
+    found = found.filter((pl.col("method") == method) & (pl.col("reason") == "shortfall"))
     return set(found.select(pl.col("query_id").drop_nulls().unique()).collect()["query_id"])
 
 
