@@ -31,7 +31,10 @@ ANSWER = json.dumps(
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "content": '{"negative": "' + "a passage that answers nothing " * 8 + '"}'},
+                "message": {
+                    "role": "assistant",
+                    "content": '{"negative": "' + "a passage that answers nothing " * 8 + '"}',
+                },
             }
         ],
         "usage": {"prompt_tokens": 350, "completion_tokens": 64, "total_tokens": 414},
@@ -142,7 +145,10 @@ def peer(name: str, url: str, in_flight: int, seconds: float) -> dict[str, float
     from hnhub.llm.prompts import find_prompt
 
     prompt = find_prompt("negative")
-    form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": json.loads(prompt.schema or "")}}
+    form = {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": json.loads(prompt.schema or "")},
+    }
     if name == "openai":
         import openai
 
@@ -187,7 +193,18 @@ def peer(name: str, url: str, in_flight: int, seconds: float) -> dict[str, float
 
 
 def turn(name: str, url: str, in_flight: int, seconds: float) -> dict[str, float]:
-    command = [sys.executable, __file__, "--client", name, "--url", url, "--in-flight", str(in_flight), "--seconds", str(seconds)]
+    command = [
+        sys.executable,
+        __file__,
+        "--client",
+        name,
+        "--url",
+        url,
+        "--in-flight",
+        str(in_flight),
+        "--seconds",
+        str(seconds),
+    ]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(out))
 
@@ -213,7 +230,9 @@ def main() -> None:
 
 
 def compare(seconds: float, rounds: int, delay: float) -> None:
-    server = subprocess.Popen([sys.executable, __file__, "--serve", "--delay", str(delay)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, __file__, "--serve", "--delay", str(delay)], stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout is not None
     url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
     results: dict[tuple[int, str], list[dict[str, float]]] = {}
@@ -226,8 +245,12 @@ def compare(seconds: float, rounds: int, delay: float) -> None:
         server.kill()
         server.wait()
     versions = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "huggingface_hub", "openai"))
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {versions}")
-    print(f"{'in flight':>9}  {'client':<16} {'requests/s':>10} {'of ideal':>8} {'CPU us/request':>14} {'requests/s/core':>15}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {versions}"
+    )
+    print(
+        f"{'in flight':>9}  {'client':<16} {'requests/s':>10} {'of ideal':>8} {'CPU us/request':>14} {'requests/s/core':>15}"
+    )
     for (in_flight, name), rows in results.items():
         rate, used = (statistics.median(row[key] for row in rows) for key in ("rate", "cpu_us"))
         ideal = in_flight / delay

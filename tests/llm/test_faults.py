@@ -6,10 +6,10 @@ import zlib
 from pathlib import Path
 
 import pytest
-from llm_servers.scripted import FAULTS, Scripted, answer_to
 
 from hnhub.errors import ServiceError, UsageError
 from hnhub.llm.client import open_model
+from llm_servers.scripted import FAULTS, Scripted, answer_to
 
 N = 40
 
@@ -73,7 +73,9 @@ def test_connection_refused_until_the_server_is_there(tmp_path, ask_for):
 
 
 def test_endpoint_that_is_gone_is_an_error_and_keeps_what_was_made(tmp_path, ask_for):
-    with Scripted(fault=lambda key, times: "reset before the answer" if int(key.split("/")[1]) >= 10 else None) as server:
+    with Scripted(
+        fault=lambda key, times: "reset before the answer" if int(key.split("/")[1]) >= 10 else None
+    ) as server:
         with (
             open_model([server.url], journal=tmp_path / "j.sqlite", max_in_flight=2) as model,
             pytest.raises(ServiceError, match="connection lost"),

@@ -4,15 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from llm_servers.tgi_adapter import TgiAdapter
 
 from hnhub.llm import embedded
 from hnhub.llm.client import open_model
 from hnhub.llm.types import Message, Request
+from llm_servers.tgi_adapter import TgiAdapter
 
 pytestmark = pytest.mark.usefixtures("local_home")
 
@@ -115,12 +117,9 @@ def test_the_child_ends_when_its_parent_is_killed(local_home):
     for _ in range(200):
         try:
             os.kill(child, 0)
-            with open(f"/proc/{child}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return
+            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
         except (ProcessLookupError, FileNotFoundError):
             return
-        import time
-
         time.sleep(0.05)
     raise AssertionError("the child is still there")

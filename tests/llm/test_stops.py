@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from llm_servers.client import request
-from llm_servers.scripted import TOKENS, Scripted, answer_to
 
 from hnhub.errors import LimitReached, UsageError
 from hnhub.llm.budget import Prices, worst_case
 from hnhub.llm.client import open_model
+from llm_servers.client import request
+from llm_servers.scripted import TOKENS, Scripted, answer_to
 
 TESTS = Path(__file__).parents[1]
 
@@ -98,8 +98,7 @@ def test_budget_is_never_passed(fault, tmp_path, ask_for):
             open_model([server.url], journal=tmp_path / "j.sqlite", max_tokens=limit) as model,
             pytest.raises(LimitReached, match="limit of 6000 tokens"),
         ):
-            for answer in model.ask(ask_for(i) for i in range(200)):
-                given.append(answer)
+            given.extend(model.ask(ask_for(i) for i in range(200)))
         assert limit - sum(worst_case(ask_for(0))) * 2 < model.spent["prompt_tokens"] + model.spent["completion_tokens"]
         assert server.tokens <= limit
         kept = answers_in(tmp_path / "j.sqlite")

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["FAULTS", "Scripted", "answer_to"]
 
@@ -68,7 +68,7 @@ class Scripted:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Scripted":
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         return self
@@ -128,7 +128,12 @@ class Scripted:
 
     def _about(self, path: str, writer: asyncio.StreamWriter) -> bool:
         if self.tgi and path == "/info":
-            told = {"model_id": "scripted", "model_sha": "abc123", "router": "text-generation-router", "version": "3.3.6"}
+            told = {
+                "model_id": "scripted",
+                "model_sha": "abc123",
+                "router": "text-generation-router",
+                "version": "3.3.6",
+            }
             return _send(writer, 200, told)
         if path == "/v1/models" and not self.tgi:
             return _send(writer, 200, {"data": [{"id": "scripted", "owned_by": "tests"}]})
@@ -148,7 +153,10 @@ class Scripted:
         text = self.text(question, seed)
         prompt, completion = TOKENS
         if self.tgi:
-            content: dict[str, Any] = {"generated_text": text, "details": {"finish_reason": "eos_token", "generated_tokens": completion}}
+            content: dict[str, Any] = {
+                "generated_text": text,
+                "details": {"finish_reason": "eos_token", "generated_tokens": completion},
+            }
         else:
             choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
             content = {"choices": [choice], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}

@@ -6,7 +6,7 @@ TGI can't be had from packages. What is here follows its OpenAPI document and ro
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -30,7 +30,7 @@ class TgiAdapter:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
-    def __enter__(self) -> "TgiAdapter":
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         return self
@@ -110,7 +110,9 @@ class TgiAdapter:
         if prompt_tokens + new > MAX_TOTAL_TOKENS:
             text = f"`inputs` tokens + `max_new_tokens` must be <= {MAX_TOTAL_TOKENS}. Given: {prompt_tokens} `inputs` tokens and {new} `max_new_tokens`"
             return _error(422, "validation", f"Input validation error: {text}")
-        sampling = given.get("do_sample") or any(given.get(name) is not None for name in ("temperature", "top_k", "top_p", "typical_p"))
+        sampling = given.get("do_sample") or any(
+            given.get(name) is not None for name in ("temperature", "top_k", "top_p", "typical_p")
+        )
         ask: dict[str, Any] = {
             "prompt": body["inputs"],
             "n_predict": new,

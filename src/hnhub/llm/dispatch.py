@@ -193,13 +193,18 @@ class Dispatcher:
         self._pump()
 
     async def _try(self, job: Job, endpoint: Endpoint) -> None:
-        sent = self._loop.time()
+        sent, structured = self._loop.time(), endpoint.structured
         self.sent[job.request.method] += 1
         try:
             reply = await send(endpoint, job.request, self.deadline)
         except Fault as fault:
             self._spend(job, job.worst if fault.charged else (0, 0))
-            self._faulted(job, endpoint, fault, sent)
+            self.faults[fault.reason] += 1
+            log.debug("%s: request %s: %s", endpoint.door.url, job.request.id, fault.reason)
+            if fault.kind == "rejected":
+                self._rejected(job, endpoint, fault, structured=structured)
+            else:
+                self._faulted(job, endpoint, fault, sent)
         except asyncio.CancelledError:
             self._spend(job, job.worst)
             raise
@@ -224,20 +229,20 @@ class Dispatcher:
         except HnhubError as error:
             self._fail(error)
 
-    def _faulted(self, job: Job, endpoint: Endpoint, fault: Fault, sent: float) -> None:
-        now = self._loop.time()
-        self.faults[fault.reason] += 1
-        log.debug("%s: request %s: %s", endpoint.door.url, job.request.id, fault.reason)
-        if fault.kind == "rejected":
-            if endpoint.structured and job.request.schema and _is_about_schemas(fault.reason):
+    def _rejected(self, job: Job, endpoint: Endpoint, fault: Fault, *, structured: bool) -> None:
+        """The request itself is at fault, unless the server only wants no schema."""
+        if structured and job.request.schema and _is_about_schemas(fault.reason):
+            if endpoint.structured:
                 endpoint.structured = False
                 log.warning(
                     "%s takes no JSON schema (%s): answers are read tolerantly", endpoint.door.url, fault.reason
                 )
-                self._ready.appendleft(job)
-            else:
-                self._write(job, endpoint, Failed(fault.reason))
-            return
+            self._ready.appendleft(job)
+        else:
+            self._write(job, endpoint, Failed(fault.reason))
+
+    def _faulted(self, job: Job, endpoint: Endpoint, fault: Fault, sent: float) -> None:
+        now = self._loop.time()
         if fault.kind == "broken":
             self._again(job, endpoint, fault)
         else:

@@ -8,8 +8,11 @@ from statistics import median
 
 __all__ = ["Pace"]
 
-_GROWTH = 1.1
-"""A doubled limit has to bring at least this much throughput, or the pipe is full."""
+_GROWTH = 1.2
+"""A doubled limit has to bring this much throughput, or the pipe is full."""
+_PROBE = 1.5
+_PROBE_GROWTH = 1.1
+"""Later, now and then, a limit this much higher has to bring so much."""
 _CHANCES = 2
 """Rounds in a row without growth that end the doubling: one may be a hiccup."""
 _PROBE_EVERY = 4
@@ -77,7 +80,7 @@ class Pace:
             else:
                 self._limit, self._doubling = self._before, False
         elif self._limit > self._before:  # the round after a probe
-            if rate > self._best * 1.02:
+            if rate > self._best * _PROBE_GROWTH:
                 self._best, self._before = rate, self._limit
             else:
                 self._limit = self._before
@@ -87,4 +90,4 @@ class Pace:
         else:
             self._best = rate if self._best == 0 else 0.8 * self._best + 0.2 * rate
             if self._rounds % _PROBE_EVERY == 0:
-                self._limit = min(max(self._limit * 1.5, self._limit + 1), float(self.most))
+                self._limit = min(max(self._limit * _PROBE, self._limit + 1), float(self.most))
