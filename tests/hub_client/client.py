@@ -31,10 +31,10 @@ def clean_environment(url: str, home: Path, token: str | None, *, xet: bool) -> 
 class Client:
     """A process that takes orders (`hub_client.worker`) one after the other. Use it in a `with`."""
 
-    def __init__(self, url: str, home: Path, token: str, *, xet: bool) -> None:
+    def __init__(self, url: str, home: Path, token: str, *, xet: bool, timeout: float = 3.0) -> None:
         self._log = (home.parent / f"{home.name}.log").open("w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hub_client.worker"],
+            [sys.executable, "-m", "hub_client.worker", str(timeout)],
             env=clean_environment(url, home, token, xet=xet), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
         )  # fmt: skip
 

@@ -15,9 +15,10 @@ from hnhub.publish import hub
 from hnhub.publish.check import check_published
 from hnhub.publish.collection import add_to_collection
 from hnhub.publish.plan import MANIFEST, Folder, read_folder
+from hnhub.publish.pull import pull
 from hnhub.publish.push import Target, plan_push, push
 
-TIMEOUT = 3.0
+TIMEOUT = float(sys.argv[1])
 
 
 def _check(folder: Folder, repo: str, commit: str) -> int:
@@ -47,6 +48,10 @@ def _collect(repo: str, collection: str, note: str) -> str:
     return hub.persist(step, f"adding {repo}", sleep=lambda _: None)
 
 
+def _pull(repo: str, revision: str, out: str) -> str:
+    return pull(hub.connect(TIMEOUT), repo, revision, Path(out))
+
+
 def _load(folder: str, repo: str, revision: str) -> int:
     """Load a revision as `datasets` does and compare it with a folder."""
     commit = hub.connect(TIMEOUT).dataset_info(repo, revision=revision).sha
@@ -68,6 +73,7 @@ def main() -> None:
         "load": _load,
         "api": _api,
         "collect": _collect,
+        "pull": _pull,
     }
     hub.connect(TIMEOUT)
     for line in sys.stdin:

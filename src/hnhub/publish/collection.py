@@ -21,7 +21,7 @@ def add_to_collection(
     """
     slug = (
         collection
-        if "/" in collection
+        if _SLUG.fullmatch(collection)
         else _find_or_make(api, repo.split("/", maxsplit=1)[0], collection, private=private)
     )
     items = [i for i in api.get_collection(slug).items if (i.item_type, i.item_id) == ("dataset", repo)]
