@@ -1,0 +1,77 @@
+"""Every command answers --help and stands in the docs; plan and doctor as a user runs them."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from test_build import write_corpus
+
+from hnhub.cli import COMMANDS, cli
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.help, f"{name} says nothing of itself"
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, f"{name} {parameter.name} has no help"
+
+
+def test_plan_tells_what_is_done_and_what_is_to_do(tmp_path: Path, hnhub: Run) -> None:
+    corpus = write_corpus(tmp_path / "made")
+    options = [
+        "made",
+        "--corpus-dir",
+        corpus,
+        "--method",
+        "bm25",
+        "--queries-from",
+        "qrels",
+        "--negatives",
+        2,
+        "--out",
+        tmp_path,
+    ]
+    before = hnhub("plan", *options, "--json")
+    assert before.returncode == 0, before.stderr
+    assert {step["state"] for step in json.loads(before.stdout)["steps"]} == {"to do"}
+    assert not (tmp_path / "made" / "corpus" / "stage.json").exists()
+
+    assert hnhub("build", *options).returncode == 0
+    after = json.loads(hnhub("plan", *options, "--json").stdout)
+    assert {step["state"] for step in after["steps"]} == {"done"}
+    assert after["documents"] == 300
+
+    other = json.loads(hnhub("plan", *options, "--depth", 50, "--json").stdout)
+    states = {step["stage"]: step["state"] for step in other["steps"]}
+    assert states["queries"] == "done"
+    assert states["candidates/bm25"] == states["dataset"] == "to do"
+    assert next(step for step in other["steps"] if step["stage"] == "candidates/bm25")["seconds"] > 0
+
+
+def test_plan_estimates_requests_tokens_and_cost(tmp_path: Path, hnhub: Run) -> None:
+    corpus = write_corpus(tmp_path / "made")
+    options = ["made", "--corpus-dir", corpus, "--method", "llm", "--queries", 40, "--negatives", 2, "--out", tmp_path]
+    result = hnhub("plan", *options, "--price", 1, 2)
+    assert result.returncode == 0, result.stderr
+    steps = json.loads(hnhub("plan", *options, "--price", 1, 2, "--json").stdout)
+    asked = {step["stage"]: step["requests"] for step in steps["steps"]}
+    assert asked["queries"] == 50
+    assert asked["candidates/llm"] == 80
+    assert steps["cost"] > 0
+    assert "cost at most" in result.stdout
+
+
+def test_doctor_says_what_is_there(hnhub: Run) -> None:
+    result = hnhub("doctor", "--json", "--endpoint", "http://127.0.0.1:9", HF_TOKEN="")
+    assert result.returncode == 0, result.stderr
+    findings = json.loads(result.stdout)
+    assert findings["extra models"] == "installed"
+    assert findings["hub"].startswith("no token")
+    assert "127.0.0.1:9" in findings["endpoint http://127.0.0.1:9"]
