@@ -22,7 +22,7 @@ from hnhub.negatives._bm25_vocabulary import Terms, Tokens, Vocabulary, WordTabl
 __all__ = ["SHARD_POSTINGS", "Chunk", "Shard", "build"]
 
 SHARD_POSTINGS = 1 << 24
-"""A shard ends with the chunk that brings it over this: 128 MiB of postings."""
+"""128 MiB of postings."""
 _DENSE = 4
 """A term is dense in a shard if one in this many documents has it."""
 
@@ -64,12 +64,14 @@ def build(
     keep: Callable[[int, Shard], Callable[[], Shard]],
     *,
     threads: int,
-    shard_postings: int = SHARD_POSTINGS,
+    shard_postings: int | None = None,
 ) -> tuple[WordTable, Iterator[Shard]]:
     """Index texts. Returns the terms and the shards; taking a shard turns its frequencies into scores.
 
-    `keep(number, shard)` puts a shard away and returns how to get it back, its values writable.
+    `keep(number, shard)` puts a shard away and returns how to get it back, its values writable. A shard ends with the
+    chunk that brings it to `shard_postings` (None: SHARD_POSTINGS).
     """
+    most = shard_postings or SHARD_POSTINGS
     vocabulary = Vocabulary(settings)
     frequencies = np.zeros(0, np.int64)
     stored: list[Callable[[], Shard]] = []
@@ -89,7 +91,7 @@ def build(
         for counted in _count_all(chunks, vocabulary, pool, threads):
             pending.append(counted)
             length += int(counted.lengths.sum(dtype=np.int64))
-            if sum(len(one.terms) for one in pending) >= shard_postings:
+            if sum(len(one.terms) for one in pending) >= most:
                 flush()
         if pending or not stored:
             flush()

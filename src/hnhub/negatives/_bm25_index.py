@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,8 @@ _BATCH_BYTES = 1 << 25
 _SHARD_ARRAYS = ("starts", "rows", "values", "dense_terms", "dense", "lengths")
 _TERM_ARRAYS = ("pool", "starts", "slots")
 
+_Places = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+
 
 class _Queries:
     """A batch of queries as terms: query q has `terms[ends[q - 1]:ends[q]]`, each once, with its count as weight."""
@@ -40,7 +43,7 @@ class _Queries:
         )  # fmt: skip
         self.terms, self.weights = terms[:written], counts[:written].astype(np.float32)
 
-    def postings(self, shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    def postings(self, shard: Shard) -> _Places:
         """Where each term's postings start and stop in a shard, and its dense row or -1."""
         known = len(shard.starts) - 1
         at = np.minimum(self.terms, known - 1)
@@ -122,7 +125,8 @@ class Index:
         for shard in self._shards:
             starts, stops, dense_rows = queries.postings(shard)
 
-            def offer(part: slice, shard: Shard = shard, starts=starts, stops=stops, dense_rows=dense_rows) -> None:
+            def offer(part: slice, shard: Shard = shard, places: _Places = (starts, stops, dense_rows)) -> None:
+                starts, stops, dense_rows = places
                 terms = slice(int(queries.ends[part.start - 1]) if part.start else 0, int(queries.ends[part.stop - 1]))
                 kernels.search(
                     shard.rows, shard.values, shard.dense, shard.documents, shard.first_row, starts[terms], stops[terms],
@@ -140,7 +144,8 @@ class Index:
 
 def save_terms(folder: Path, terms: WordTable) -> None:
     """Write the terms of an index into its folder."""
-    for name, array in zip(_TERM_ARRAYS, terms.arrays(), strict=True):
+    arrays: tuple[NDArray[Any], ...] = terms.arrays()
+    for name, array in zip(_TERM_ARRAYS, arrays, strict=True):
         np.save(folder / f"terms.{name}.npy", array)
 
 
@@ -152,7 +157,7 @@ def save_shard(folder: Path, number: int, shard: Shard) -> None:
 
 def load_shard(folder: Path, number: int, first_row: int, *, writable: bool = False) -> Shard:
     """A shard from its files, memory-mapped. Changes reach the files only if `writable`."""
-    mode = "r+" if writable else "c"
+    mode: Literal["c", "r+"] = "r+" if writable else "c"
     return Shard(first_row, *(_load(folder / f"{number:05}.{name}.npy", mode) for name in _SHARD_ARRAYS))
 
 
@@ -167,7 +172,7 @@ def load_index(folder: Path, settings: BM25Settings, threads: int) -> Index:
     return Index(settings, terms, shards, threads, lambda: load_ids(folder / "document_ids.arrow"))
 
 
-def _load(path: Path, mode: str) -> NDArray[np.generic]:
+def _load(path: Path, mode: Literal["c", "r+"]) -> Any:
     # "c", copy on write: the kernels take writable arrays. An empty array can't be mapped.
     array = np.load(path, mmap_mode=mode)
     return np.asarray(array) if array.size else np.zeros(array.shape, array.dtype)
@@ -176,9 +181,9 @@ def _load(path: Path, mode: str) -> NDArray[np.generic]:
 def _let_go(shard: Shard) -> None:
     """Unmap a shard's pages from this process (they stay in the page cache), so that memory is one shard's."""
     for array in (shard.rows, shard.values, shard.dense):
-        base = array.base
-        if isinstance(base, np.memmap):
-            base._mmap.madvise(mmap.MADV_DONTNEED)  # noqa: SLF001 (numpy has no other door)
+        mapped = getattr(array.base, "_mmap", None)  # numpy has no other door to it
+        if mapped is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _slices(ends: NDArray[np.int64], threads: int) -> Iterator[slice]:

@@ -1,16 +1,14 @@
 """Compiling: explicit signatures, the GIL released, machine code kept on disk."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
 __all__ = ["compiled"]
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def compiled(signature: str | None = None) -> Callable[[_Function], _Function]:
+def compiled(signature: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a kernel for one signature, or (None) a helper that the kernels of the same file call.
 
     numba keeps the machine code beside the source, or in the user's cache folder if that is read-only
@@ -18,8 +16,8 @@ def compiled(signature: str | None = None) -> Callable[[_Function], _Function]:
     """
     options = {"nogil": True, "error_model": "numpy"}
 
-    def compile_(function: _Function) -> _Function:
-        kernel: _Function
+    def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
+        kernel: Callable[..., Any]
         if signature is None:
             kernel = numba.njit(inline="never", **options)(function)
             return kernel

@@ -162,7 +162,7 @@ def _first_floor(values, starts, stops, dense_rows, weights, first, last, k):
     lowest = keys[0]
     for j in range(1, k):
         lowest = min(lowest, keys[j])
-    return np.int32(max(np.int64(lowest) - 1, 0))
+    return np.int32(np.int64(lowest) - 1)
 
 
 @compiled()

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from hnhub.negatives._bm25_analysis import expand
 from hnhub.negatives._bm25_settings import BM25Settings
 
 __all__ = ["Terms", "Tokens", "Vocabulary", "WordTable", "read_words", "to_arrow"]
+
+_Number = TypeVar("_Number", np.uint8, np.int64)
 
 
 class WordTable:
@@ -172,8 +175,8 @@ def to_arrow(texts: Sequence[str] | pa.Array) -> tuple[NDArray[np.uint8], NDArra
     return values, np.zeros(1, np.int64) if starts is None else starts
 
 
-def _grown(array: NDArray[np.generic], used: int, size: int) -> NDArray[np.generic]:
-    larger = np.empty(size, array.dtype)
+def _grown(array: NDArray[_Number], used: int, size: int) -> NDArray[_Number]:
+    larger: NDArray[_Number] = np.empty(size, array.dtype)
     larger[:used] = array[:used]
     return larger
 
