@@ -72,7 +72,8 @@ class Stage:
 
     name: str
     needs: tuple[str, ...]
-    parts: Mapping[str, object]
+    parts: Callable[[], Mapping[str, object]]
+    """May ask the Hub for a model's revision, so it is called only when it is needed."""
     make: Make
     record_name: str = "stage.json"
 
@@ -90,7 +91,7 @@ def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
 def stages(build: Build) -> list[Stage]:
     """Every stage of a build, in the order in which they run."""
     return [
-        Stage("corpus", (), {"source": build.source.identity()}, lambda out, _: make_corpus(out, build.source)),
+        Stage("corpus", (), lambda: {"source": build.source.identity()}, lambda out, _: make_corpus(out, build.source)),
         _queries(build),
         *(_CANDIDATES[name](build) for name in _candidate_sources(build.recipe)),
         *(_negatives(build, method) for method in build.recipe.methods),
@@ -106,9 +107,10 @@ def run(
     `on_stage(stage, record, made)` is called after each. Errors of a stage pass through; finished stages stay.
     """
     records: dict[str, StageRecord] = {}
+    own = {stage.name: stage.parts() for stage in steps}  # all before any work, so that a wrong model is refused first
     with lock(folder):
         for stage in steps:
-            parts = _parts(stage, records)
+            parts = _parts(stage, own[stage.name], records)
             known = finished(folder / stage.name, parts, record_name=stage.record_name)
             records[stage.name] = known or run_stage(
                 folder / stage.name, parts, stage.make, record_name=stage.record_name
@@ -122,7 +124,7 @@ def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None
     records: dict[str, StageRecord] = {}
     for stage in steps:
         if all(need in records for need in stage.needs):
-            record = finished(folder / stage.name, _parts(stage, records), record_name=stage.record_name)
+            record = finished(folder / stage.name, _parts(stage, stage.parts(), records), record_name=stage.record_name)
             if record:
                 records[stage.name] = record
     return {stage.name: records.get(stage.name) for stage in steps}
@@ -134,10 +136,10 @@ def _facts(folder: Path) -> dict[str, Any]:
     return dict(read_record(record).facts) if record.exists() else {}
 
 
-def _parts(stage: Stage, records: Mapping[str, StageRecord]) -> dict[str, object]:
+def _parts(stage: Stage, own: Mapping[str, object], records: Mapping[str, StageRecord]) -> dict[str, object]:
     kind = stage.name.partition("/")[0]
     inputs = {need: records[need].content for need in stage.needs}
-    return {"stage": stage.name, "version": VERSIONS[kind], "inputs": inputs, **stage.parts}
+    return {"stage": stage.name, "version": VERSIONS[kind], "inputs": inputs, **own}
 
 
 def _model_parts(build: Build, task: str) -> dict[str, object]:
@@ -150,9 +152,12 @@ def _model_parts(build: Build, task: str) -> dict[str, object]:
 
 def _queries(build: Build) -> Stage:
     recipe = build.recipe
-    parts: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.queries, "seed": recipe.seed}
-    if recipe.queries_from == "llm":
-        parts |= {**_model_parts(build, "query"), "round_trip": recipe.round_trip}
+
+    def parts() -> dict[str, object]:
+        drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.queries, "seed": recipe.seed}
+        if recipe.queries_from == "qrels":
+            return drawn
+        return {**drawn, **_model_parts(build, "query"), "round_trip": recipe.round_trip}
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
         from hnhub.negatives import bm25
@@ -194,8 +199,12 @@ def _llm(build: Build, name: str, task: str) -> Stage:
             corpus_revision=build.corpus_revision,
         )
 
-    parts = {**_model_parts(build, task), "negatives": build.recipe.negatives, "seed": build.recipe.seed}
-    return Stage(f"candidates/{name}", ("corpus", "queries"), parts, make)
+    return Stage(
+        f"candidates/{name}",
+        ("corpus", "queries"),
+        lambda: {**_model_parts(build, task), "negatives": build.recipe.negatives, "seed": build.recipe.seed},
+        make,
+    )
 
 
 def _bm25(build: Build) -> Stage:
@@ -218,8 +227,12 @@ def _bm25(build: Build) -> Stage:
             threads=build.threads,
         )
 
-    parts = {"depth": build.recipe.depth, "settings": settings.as_dict()}
-    return Stage("candidates/bm25", ("corpus", "queries"), parts, make)
+    return Stage(
+        "candidates/bm25",
+        ("corpus", "queries"),
+        lambda: {"depth": build.recipe.depth, "settings": settings.as_dict()},
+        make,
+    )
 
 
 def _dense(build: Build) -> Stage:
@@ -238,8 +251,12 @@ def _dense(build: Build) -> Stage:
             corpus_revision=build.corpus_revision,
         )
 
-    parts = {"depth": build.recipe.depth, "bi_encoder": dense.identity(bi_encoder)}
-    return Stage("candidates/dense", ("corpus", "queries"), parts, make)
+    return Stage(
+        "candidates/dense",
+        ("corpus", "queries"),
+        lambda: {"depth": build.recipe.depth, "bi_encoder": dense.identity(bi_encoder)},
+        make,
+    )
 
 
 def _hybrid(build: Build) -> Stage:
@@ -251,7 +268,7 @@ def _hybrid(build: Build) -> Stage:
         )
 
     needs = ("queries", "candidates/bm25", "candidates/dense")
-    return Stage("candidates/hybrid", needs, {"depth": build.recipe.depth}, make)
+    return Stage("candidates/hybrid", needs, lambda: {"depth": build.recipe.depth}, make)
 
 
 def _ce(build: Build) -> Stage:
@@ -273,8 +290,12 @@ def _ce(build: Build) -> Stage:
         )
 
     needs = ("corpus", "queries", *(f"candidates/{source}" for source in sources))
-    parts = {"depth": recipe.depth, "cross_encoder": cross_encoder.identity(recipe.cross_encoder)}
-    return Stage("candidates/ce", needs, parts, make)
+    return Stage(
+        "candidates/ce",
+        needs,
+        lambda: {"depth": recipe.depth, "cross_encoder": cross_encoder.identity(recipe.cross_encoder)},
+        make,
+    )
 
 
 _CANDIDATES: Mapping[str, Callable[[Build], Stage]] = {
@@ -313,14 +334,18 @@ def _negatives(build: Build, method: str) -> Stage:
             recipe=recipe,
         )
 
-    parts = {
-        "negatives": recipe.negatives,
-        "seed": recipe.seed,
-        "on_shortfall": recipe.on_shortfall,
-        "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
-        "cut": [recipe.max_percent, recipe.max_margin] if method == "ce" else None,
-    }
-    return Stage(f"negatives/{method}", ("corpus", "queries", f"candidates/{method}"), parts, make)
+    return Stage(
+        f"negatives/{method}",
+        ("corpus", "queries", f"candidates/{method}"),
+        lambda: {
+            "negatives": recipe.negatives,
+            "seed": recipe.seed,
+            "on_shortfall": recipe.on_shortfall,
+            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
+            "cut": [recipe.max_percent, recipe.max_margin] if method == "ce" else None,
+        },
+        make,
+    )
 
 
 def _dataset(build: Build) -> Stage:
@@ -354,5 +379,10 @@ def _dataset(build: Build) -> Stage:
             rights_statement=build.rights,
         )
 
-    parts = {"recipe": recipe.as_dict(), "dataset_version": build.version, "rights": build.rights}
-    return Stage("dataset", needs, parts, make, record_name="manifest.json")
+    return Stage(
+        "dataset",
+        needs,
+        lambda: {"recipe": recipe.as_dict(), "dataset_version": build.version, "rights": build.rights},
+        make,
+        record_name="manifest.json",
+    )
