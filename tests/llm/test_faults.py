@@ -140,3 +140,10 @@ def test_nobody_there_is_one_clear_error(tmp_path):
 def test_bad_endpoints_are_refused(given, tmp_path):
     with pytest.raises(UsageError):
         open_model(given, journal=Path(tmp_path) / "j.sqlite").__enter__()
+
+
+def test_more_at_once_while_that_brings_more(tmp_path, ask_for):
+    with Scripted(delay=0.1) as server, open_model([server.url], journal=tmp_path / "j.sqlite") as model:
+        answers = list(model.ask(ask_for(i) for i in range(400)))
+    assert len(answers) == 400
+    assert server.most_at_once >= 32

@@ -214,7 +214,7 @@ class Dispatcher:
             self._spend(job, used)
             self._alive = self._loop.time()
             self._exhausted = endpoint.faults = 0
-            endpoint.pace.answered(self._alive, sent, full=endpoint.in_flight >= endpoint.pace.limit)
+            endpoint.pace.answered(self._alive, sent, full=bool(self._ready))
             self._write(job, endpoint, Stored(reply.text, reply.finish, *used, endpoint.served.server))
         finally:
             endpoint.in_flight -= 1

@@ -42,7 +42,7 @@ class Pace:
         return max(1, int(self._limit))
 
     def answered(self, now: float, sent: float, *, full: bool) -> None:
-        """An answer came to a request sent at `sent`; `full`: the limit, not a lack of requests, bounds the flight."""
+        """An answer came to a request sent at `sent`; `full`: others wait for it, so that the limit is what bounds the flight."""
         if sent < self._since:
             return
         self._latencies.append(now - sent)

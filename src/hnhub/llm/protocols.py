@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from hnhub.llm.types import Message, Request
@@ -57,7 +58,7 @@ def body(
     api: Api, request: Request, model: str, render: Callable[[tuple[Message, ...]], str] | None, *, structured: bool
 ) -> dict[str, Any]:
     """The JSON body. `render` applies the chat template (for all but chat); `structured`: send the schema."""
-    schema = json.loads(request.schema) if structured and request.schema else None
+    schema = _parsed(request.schema) if structured and request.schema else None
     if api == "tgi":
         assert render is not None
         return {"inputs": render(request.messages), "parameters": _tgi_parameters(request, schema)}
@@ -79,6 +80,11 @@ def body(
             "json_schema": {"name": "answer", "strict": True, "schema": schema},
         }
     return content
+
+
+@lru_cache(64)
+def _parsed(schema: str) -> Any:
+    return json.loads(schema)
 
 
 def _tgi_parameters(request: Request, schema: Any) -> dict[str, Any]:

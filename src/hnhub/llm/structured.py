@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from hnhub.llm.types import Request
@@ -42,7 +43,7 @@ def read(text: str, schema: str) -> tuple[Any, str | None]:
     Takes the first JSON value that fits the schema, whatever stands around it (prose, code fences, a thinking block);
     single quotes and trailing commas are forgiven.
     """
-    wanted = json.loads(schema)
+    wanted = _parsed(schema)
     wrong = "not JSON"
     for value in _values(_THINKING.sub("", text)):
         problem = _problem(value, wanted, "answer")
@@ -50,6 +51,11 @@ def read(text: str, schema: str) -> tuple[Any, str | None]:
             return value, None
         wrong = problem
     return None, wrong
+
+
+@lru_cache(64)
+def _parsed(schema: str) -> Mapping[str, Any]:
+    return dict(json.loads(schema))
 
 
 def _values(text: str) -> list[Any]:
