@@ -76,6 +76,7 @@ def main() -> None:
         "pull": _pull,
     }
     hub.connect(TIMEOUT)
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     for line in sys.stdin:
         order = json.loads(line)
         os.environ["HF_TOKEN"] = order.pop("token", None) or os.environ["HF_TOKEN"]
@@ -84,8 +85,8 @@ def main() -> None:
         except Exception as error:
             logging.getLogger("worker").debug("failed", exc_info=True)
             answer = {"error": type(error).__name__, "message": str(error)}
-        sys.stdout.write(json.dumps(answer, default=str) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps(answer, default=str) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

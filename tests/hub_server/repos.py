@@ -61,8 +61,13 @@ def account(store: Store, request: Request) -> Answer:
     url = f"{request.base}/{'' if kind == 'model' else kind + 's/'}{name}"
     if (kind, name) in store.repos:
         raise Problem(409, f"You already created this {kind} repo", url=url)
-    store.create(kind, name, user.name, private=asked.get("visibility") == "private")
+    store.create(kind, name, user.name, private=_wants_private(asked))
     return ok({"url": url, "name": name})
+
+
+def _wants_private(asked: dict[str, Any]) -> bool:
+    """huggingface_hub 1 says `private`, 2 says `visibility`."""
+    return asked.get("visibility") == "private" or asked.get("private") is True
 
 
 def _move(store: Store, user: User, asked: dict[str, str]) -> Answer:
@@ -189,8 +194,8 @@ def _commit(commit: Commit) -> dict[str, object]:
 def _settings(repo: Repo, asked: dict[str, Any]) -> Answer:
     if "gated" in asked:
         repo.gated = asked["gated"]
-    if "visibility" in asked:
-        repo.private = asked["visibility"] == "private"
+    if asked.keys() & {"visibility", "private"}:
+        repo.private = _wants_private(asked)
     return ok({"private": repo.private, "gated": repo.gated})
 
 

@@ -51,6 +51,7 @@ def connect(timeout: float = 100.0) -> "HfApi":
 
     def make() -> object:
         client = default_client_factory()
+        client.timeout = timeout
         hooks = client.event_hooks
         client.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
         return client
