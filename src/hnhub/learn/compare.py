@@ -151,7 +151,8 @@ def _concluded(
     mine = {name: cells[corpus, model, name] for name in plan.variants}
     others = [name for name in plan.variants if name != plan.baseline]
     pairs = [(name, plan.baseline) for name in others]
-    pairs += [(b, a) for a, b in itertools.combinations(others, 2)]
+    trained = [name for name in others if plan.variants[name].dataset]
+    pairs += [(b, a) for a, b in itertools.combinations(trained, 2)]
     contaminated = frozenset().union(*(cell.contaminated for cell_list in mine.values() for cell in cell_list))
     clean = np.array([query_id not in contaminated for query_id in test.query_ids])
     parts = {"all": np.ones(len(clean), np.bool_)}

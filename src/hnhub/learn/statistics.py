@@ -207,20 +207,20 @@ def sentence(conclusion: Conclusion, measure: str, corpus: str) -> str:
     figures = f"{c.difference:+.4f}, {(1 - c.alpha):.0%} interval {c.low:+.4f} to {c.high:+.4f}, {c.queries:,} queries"
     if c.verdict in ("better", "worse"):
         small = f", though by less than {c.margin:g}" if c.p_equivalence_holm <= c.alpha else ""
-        return f"{head}is {c.verdict} than {c.baseline}{small} ({figures}, p = {_p(c.p_holm)} after Holm)."
+        return f"{head}is {c.verdict} than {c.baseline}{small} ({figures}, p {_p(c.p_holm)} after Holm)."
     if c.verdict == "equivalent":
-        return f"{head}is equivalent to {c.baseline} within {c.margin:g} ({figures}, TOST p = {_p(c.p_equivalence_holm)} after Holm)."
+        return f"{head}is equivalent to {c.baseline} within {c.margin:g} ({figures}, TOST p {_p(c.p_equivalence_holm)} after Holm)."
     needed = (
         f"it would take about {c.queries_needed:,} queries" if c.queries_needed else "no number of queries would do"
     )
     return (
-        f"{head}against {c.baseline} is undecided ({figures}; neither a difference, p = {_p(c.p_holm)}, nor equivalence "
-        f"within {c.margin:g}, p = {_p(c.p_equivalence_holm)}, is shown); {needed}."
+        f"{head}against {c.baseline} is undecided ({figures}; neither a difference, p {_p(c.p_holm)}, nor equivalence "
+        f"within {c.margin:g}, p {_p(c.p_equivalence_holm)}, is shown); {needed}."
     )
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _scipy_stats() -> Any:

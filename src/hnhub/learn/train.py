@@ -204,13 +204,13 @@ def _load(ref: ModelRef, settings: TrainSettings) -> "SentenceTransformer":
     # Saved with the model, so that whoever encodes with it uses them too.
     model.prompts |= {"query": settings.query_prefix, "document": settings.document_prefix}
     model.model_card_data.widget = [{"text": ""}]  # not empty, so that no examples are looked for: we write the card
-    if settings.max_length is not None:
+    if settings.max_length is not None and model.max_seq_length != math.inf:  # static embeddings have no limit
         model.max_seq_length = settings.max_length
     if settings.gradient_checkpointing:
-        # Not by the trainer's argument: its name differs between versions of transformers.
-        for module in model.children():
-            if hasattr(module, "auto_model"):
-                module.auto_model.gradient_checkpointing_enable({"use_reentrant": False})
+        # Not by the trainer's argument, whose name differs between versions of transformers, as the method's does.
+        for body in (module.auto_model for module in model.children() if hasattr(module, "auto_model")):
+            enable = getattr(body, "activation_checkpointing_enable", None) or body.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
     _set_pooling(model, settings)
     return model
 
@@ -300,7 +300,8 @@ def _loss(model: "SentenceTransformer", settings: TrainSettings) -> Any:
             model, similarity_fct=similarity, teacher_temperature=settings.teacher_temperature
         )
     gather = _processes() > 1
-    if settings.cached:
+    # Static embeddings can't be cut into mini-batches, and need no caching: the loss is the same either way.
+    if settings.cached and type(model[0]).__name__ != "StaticEmbedding":
         return losses.CachedMultipleNegativesRankingLoss(
             model, scale=scale, mini_batch_size=settings.mini_batch, gather_across_devices=gather
         )

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from hnhub.errors import InputError
+from hnhub.learn.plan import read_plan
+from hnhub.learn.report import card_rows, render_results
+
+PLAN = """
+baseline = "base"
+seeds = [0, 1]
+measures = ["nDCG@10"]
+margin = 0.05
+held_out_share = 0.0
+train = {{ batch = 8, learning_rate = 0.05, epochs = 2 }}
+corpora = {{ things = {{}} }}
+models = {{ static = "{model}" }}
+
+[variants]
+base = {{}}
+lexical = {{ run = "bm25" }}
+bm25 = {{ dataset = "{dataset}", config = "bm25" }}
+kl = {{ dataset = "{dataset}", config = "bm25", train = {{ loss = "kl" }} }}
+"""
+
+
+def test_a_comparison_trains_evaluates_concludes_and_goes_on(
+    things, corpus, static_model, make_dataset, hnhub, tmp_path
+):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.format(model=static_model, dataset=make_dataset()))
+    own = {"HNHUB_CORPORA": str(corpus.parent), "HNHUB_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    done = hnhub("compare", plan, "--out", tmp_path / "out", **own)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    (comparison,) = results["comparisons"]
+    found = comparison["parts"]["all"]
+    assert {name: mean["seeds"] for name, mean in found["means"]["nDCG@10"].items()} == {
+        "base": 1,
+        "lexical": 1,
+        "bm25": 2,
+        "kl": 2,
+    }
+    pairs = [(c["system"], c["baseline"]) for c in found["conclusions"]["nDCG@10"]]
+    assert pairs == [("lexical", "base"), ("bm25", "base"), ("kl", "base"), ("kl", "bm25")]
+    assert [row["variant"] for row in results["training"]] == ["bm25", "kl"]
+    assert card_rows(results) == results["training"]
+    assert done.stdout.strip() == (tmp_path / "out/results.md").read_text().strip() == render_results(results).strip()
+    assert (tmp_path / "out/plots/things-static-nDCG-10.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "out/models").rglob("training.json"))) == 4
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.joinpath("out").rglob("stage.json")}
+    text = (tmp_path / "out/results.json").read_bytes()
+    assert hnhub("compare", plan, "--out", tmp_path / "out", **own).returncode == 0
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.joinpath("out").rglob("stage.json")} == before
+    assert (tmp_path / "out/results.json").read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('baseline = "base"', "", "lacks 'baseline'"),
+        ('baseline = "base"', 'baseline = "bse"', "baseline 'bse' is no variant"),
+        ("margin", "margn", "unknown key 'margn'"),
+        (', config = "bm25" }}', " }}", "a dataset needs a config"),
+        ("seeds = [0, 1]", "seeds = [1, 1]", "each once"),
+        ("base = {{}}", "base = 1", "variants.base: is not a table"),
+        ("margin = 0.05", "margin =", "can't be read as TOML"),
+    ],
+)
+def test_a_bad_plan_is_refused(tmp_path, old, new, message):
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN.replace(old, new, 1).format(model="m", dataset="d"))
+    with pytest.raises(InputError, match=message):
+        read_plan(path)
+
+
+def test_the_example_plan_is_whole():
+    from pathlib import Path
+
+    plan = read_plan(Path(__file__).parents[2] / "bench" / "compare.toml")
+    assert set(plan.corpora) == {"scifact", "nfcorpus"}
+    assert {"base", "bm25", "ce", "llm"} <= set(plan.variants)
+    assert len(plan.seeds) == 3

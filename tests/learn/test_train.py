@@ -1,0 +1,154 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hnhub.encode.models import resolve
+from hnhub.errors import UsageError
+from hnhub.learn.model_card import render_model_card
+from hnhub.learn.presets import find_preset
+from hnhub.learn.search import open_encoder
+from hnhub.learn.train import settings_for, train_stage
+from hnhub.learn.training_data import load_training_data
+from hnhub.progress import listening
+
+FEW = {"batch": 8, "mini_batch": 4, "learning_rate": 0.05, "warmup": 0.0}
+
+
+def losses(facts):
+    return [entry["loss"] for entry in facts["history"] if "loss" in entry]
+
+
+def test_loss_falls_and_the_held_out_metric_is_reported(make_dataset, static_model, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0.2)
+    settings = settings_for(static_model, epochs=4, evaluations=2, patience=3, **FEW)
+    record = train_stage(tmp_path / "model", data, resolve(static_model), settings, {"leaks": []})
+    found = losses(record.facts)
+    assert np.mean(found[-3:]) < 0.8 * np.mean(found[:3])
+    held = record.facts["held_out"]
+    assert set(held["before"]) == set(held["after"]) == {"nDCG@10", "MRR@10"}
+    assert held["before"] != held["after"]
+    card = (tmp_path / "model/README.md").read_text()
+    for expected in (
+        "dataset | `things`, revision `files-",
+        "config `bm25`",
+        "wordllama",
+        f"{held['after']['nDCG@10']:.4f}",
+    ):
+        assert expected in card
+    assert str(tmp_path) not in card
+    assert str(tmp_path) not in (tmp_path / "model/training.json").read_text()
+    assert train_stage(tmp_path / "model", data, resolve(static_model), settings, {"leaks": []}) == record
+
+
+def test_the_same_seed_gives_the_same_model_another_seed_another(make_dataset, tiny_bert, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", limit=16)
+    hashes = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        record = train_stage(tmp_path / name, data, resolve(tiny_bert), settings_for(tiny_bert, seed=seed, **FEW))
+        hashes.append(record.files["model.safetensors"]["sha256"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cached": True, "gradient_checkpointing": True},
+        {"cached": False, "bf16": True},
+        {"loss": "margin-mse", "temperature": 0.1},
+        {"loss": "kl", "teacher_temperature": 2.0},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_every_loss_trains_a_transformer(make_dataset, tiny_bert, tmp_path, options):
+    data = load_training_data(str(make_dataset()), "bm25", distil="loss" in options, held_out_share=0)
+    settings = settings_for(tiny_bert, epochs=4, normalise=True, **{**FEW, "learning_rate": 0.003, **options})
+    record = train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
+    found = losses(record.facts)
+    assert np.mean(found[-3:]) < np.mean(found[:3])
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, static_model, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
+    settings = settings_for(static_model, epochs=2, **FEW)
+    seen = []
+
+    def stop_at_eight(what, done, total):
+        seen.append(done)
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), listening(stop_at_eight):
+        train_stage(tmp_path / "model", data, resolve(static_model), settings)
+    assert not (tmp_path / "model").exists()
+    seen.clear()
+    with listening(lambda what, done, total: seen.append(done)):
+        resumed = train_stage(tmp_path / "model", data, resolve(static_model), settings)
+    assert seen[0] == 8  # the first seven were kept
+    whole = train_stage(tmp_path / "whole", data, resolve(static_model), settings)
+    assert resumed.files["0_StaticEmbedding/model.safetensors"] == whole.files["0_StaticEmbedding/model.safetensors"]
+
+
+def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset, tiny_bert, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", limit=8)
+    settings = settings_for(tiny_bert, preset="e5", **FEW)
+    assert (settings.query_prefix, settings.document_prefix, settings.temperature) == ("query: ", "passage: ", 0.01)
+    train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
+    trained = open_encoder(str(tmp_path / "model"))
+    assert (trained.query_prompt, trained.document_prompt) == ("query: ", "passage: ")
+    bare = open_encoder(str(tmp_path / "model"), query_prefix="", document_prefix="")
+    np.testing.assert_allclose(trained.encode_queries(["a"]), bare.encode_queries(["query: a"]), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(trained.encode_queries(["a"])), 1, atol=1e-6)
+
+
+def test_presets_are_found_by_name_and_checked():
+    assert find_preset("intfloat/e5-base-v2").name == "e5"
+    assert find_preset("thenlper/gte-base").name == "gte"
+    assert find_preset("distilbert/distilbert-base-uncased").name == "bert"
+    assert find_preset("intfloat/multilingual-e5-large-instruct").name == "plain"
+    assert find_preset("something/else").name == "plain"
+    with pytest.raises(UsageError, match="no preset 'e6'"):
+        find_preset("a", "e6")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lerning_rate": 1}, "no training setting 'lerning_rate'"),
+        ({"loss": "mse"}, "no loss 'mse'"),
+        ({"batch": 0}, "above 0"),
+        ({"patience": 2}, "early stopping needs evaluations"),
+    ],
+)
+def test_bad_settings_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        settings_for("a", **given)
+
+
+def test_the_card_says_when_nothing_was_measured(make_dataset, static_model, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0, limit=8)
+    leaks = [
+        {
+            "corpus": "things",
+            "split": "test",
+            "queries": 0,
+            "positives": 3,
+            "contaminated_queries": 2,
+            "decontaminated": False,
+        }
+    ]
+    record = train_stage(
+        tmp_path / "model", data, resolve(static_model), settings_for(static_model, **FEW), {"leaks": leaks}
+    )
+    card = render_model_card(record.facts)
+    assert card == (tmp_path / "model/README.md").read_text()
+    assert "nothing was measured" in card
+    assert "3 rows with a passage that is relevant to a test query, which touches 2 test queries" in card
+    assert json.loads((tmp_path / "model/training.json").read_text())["leaks"] == leaks
+
+
+def test_pl_rows_stay_in_the_datasets_order(make_dataset):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
+    assert isinstance(data.rows, pl.DataFrame)
+    assert data.rows.columns == ["query", "positive", "negative_1", "negative_2"]

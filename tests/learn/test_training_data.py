@@ -1,0 +1,75 @@
+import polars as pl
+import pytest
+
+from hnhub.errors import InputError
+from hnhub.learn.training_data import load_training_data, without_rows
+
+
+def test_rows_come_as_they_are_published(make_dataset):
+    folder = make_dataset()
+    data = load_training_data(str(folder), "bm25", held_out_share=0)
+    assert data.rows.equals(pl.read_parquet(folder / "data/bm25/train-00000-of-00001.parquet"))
+    assert (data.name, data.corpus, data.config, data.dropped) == ("things", "things", "bm25", 0)
+    assert data.revision.startswith("files-")
+    assert data.held_out.is_empty()
+
+
+def test_held_out_queries_are_drawn_by_the_seed_and_never_trained_on(make_dataset):
+    folder = str(make_dataset())
+    data = load_training_data(folder, "bm25", held_out_share=0.25, seed=1)
+    assert data.held_out.height == 11
+    assert not set(data.held_out["query"]) & set(data.rows["query"])
+    assert load_training_data(folder, "bm25", held_out_share=0.25, seed=1).identity() == data.identity()
+    assert load_training_data(folder, "bm25", held_out_share=0.25, seed=2).identity() != data.identity()
+    few = load_training_data(folder, "bm25", held_out_share=0.25, seed=1, limit=5)
+    assert few.rows.height == 5
+    assert set(few.rows["query"]) <= set(data.rows["query"])
+    assert few.held_out.equals(data.held_out)
+
+
+def test_the_datasets_own_dev_split_is_held_out(make_dataset):
+    folder = make_dataset()
+    train = folder / "data/bm25/train-00000-of-00001.parquet"
+    pl.read_parquet(train).head(3).write_parquet(train.with_name("dev-00000-of-00001.parquet"))
+    readme = folder / "README.md"
+    readme.write_text(readme.read_text().replace("    path: data/bm25/train-*.parquet", "    path: data/bm25/train-*.parquet\n  - split: dev\n    path: data/bm25/dev-*.parquet"))  # fmt: skip
+    data = load_training_data(str(folder), "bm25")
+    assert (data.rows.height, data.held_out.height) == (44, 3)
+
+
+def test_distillation_takes_scores_in_the_columns_order(make_dataset):
+    folder = make_dataset()
+    data = load_training_data(str(folder), "bm25", distil=True, held_out_share=0)
+    assert data.rows.drop("label").equals(load_training_data(str(folder), "bm25", held_out_share=0).rows)
+    assert data.rows["label"].to_list() == [[9.0, 4.0, 1.0]] * 44
+
+
+def test_incomplete_rows_are_counted_and_left_out(make_dataset):
+    folder = make_dataset()
+    short = pl.read_parquet(folder / "data/bm25/train-00000-of-00001.parquet")
+    short[4, "negative_2"] = None
+    short.write_parquet(folder / "data/bm25/train-00000-of-00001.parquet")
+    scored = pl.read_parquet(folder / "data/bm25-scored/train-00000-of-00001.parquet")
+    scored[1, "score"] = None
+    scored.write_parquet(folder / "data/bm25-scored/train-00000-of-00001.parquet")
+    for distil in (False, True):
+        data = load_training_data(str(folder), "bm25", distil=distil, held_out_share=0)
+        assert (data.rows.height, data.dropped) == (43, 1)
+
+
+def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):
+    folder = make_dataset()
+    with pytest.raises(InputError, match="config 'llm' can't be loaded"):
+        load_training_data(str(folder), "llm")
+    with pytest.raises(InputError, match="no column 'positive'"):
+        load_training_data(str(folder), "bm25-scored")
+    with pytest.raises(InputError, match="can't be loaded"):
+        load_training_data(str(tmp_path / "nowhere"), "bm25")
+    readme = folder / "README.md"
+    readme.write_text(readme.read_text().replace("split: train", "split: test"))
+    with pytest.raises(InputError, match="no train split"):
+        load_training_data(str(folder), "bm25")
+
+
+def test_rows_are_left_out_by_position():
+    assert without_rows(pl.DataFrame({"a": [1, 2, 3]}), [1])["a"].to_list() == [1, 3]
