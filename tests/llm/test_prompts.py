@@ -120,3 +120,9 @@ def test_wrong_use_is_refused(tmp_path):
         find_prompt("negative").messages(passage="x")
     with pytest.raises(InputError, match="can't be read"):
         find_prompt("query", path=tmp_path / "nothing.toml")
+
+
+def test_every_family_of_the_catalog_has_a_query_prompt():
+    from hnhub.corpus.spec import FAMILIES
+
+    assert set(families("query")) == set(FAMILIES)
