@@ -31,7 +31,7 @@ BATCH = 1024
 
 def frames(source: Path) -> Iterator[pl.DataFrame]:
     """The joined rows in batches, as they come from disk: every contender pays for reading them."""
-    for batch in pq.ParquetFile(source).iter_batches(BATCH):
+    for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(BATCH):
         yield pl.DataFrame(batch)
 
 

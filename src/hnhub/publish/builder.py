@@ -77,7 +77,7 @@ class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             tables: Iterator[pa.Table] = (
                 pa.Table.from_batches([batch])
                 for path in self._folder.files[config].get(split, [])
-                for batch in pq.ParquetFile(path).iter_batches()
+                for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches()
             )
         else:
             tables = self._joined(config, split, self._corpus)

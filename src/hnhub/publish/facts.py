@@ -126,7 +126,9 @@ def _file_facts(folder: Path, config: str) -> dict[str, Any]:
         split: {
             "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
             "rows": sum(pq.read_metadata(path).num_rows for path in files),
-            "num_bytes": sum(batch.nbytes for path in files for batch in pq.ParquetFile(path).iter_batches()),
+            "num_bytes": sum(
+                batch.nbytes for path in files for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches()
+            ),
             "download_bytes": sum(path.stat().st_size for path in files),
         }
         for split, files in split_files(folder, config).items()

@@ -200,7 +200,7 @@ def _whole_queries(path: Path, frozen: pl.DataFrame) -> Iterator[tuple[pl.DataFr
 
 def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
     rest = pl.DataFrame(schema=NEGATIVES)
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+    for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(_BATCH):
         frame = pl.concat([rest, pl.DataFrame(batch).cast(NEGATIVES)])
         cut = (frame["query_id"] == frame["query_id"][-1]).arg_max() or 0
         if cut:
@@ -212,7 +212,7 @@ def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
 
 def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop]) -> None:
     for name, path in sorted(stages.items()):
-        batches = pq.ParquetFile(path).iter_batches()
+        batches = pq.ParquetFile(path, pre_buffer=False).iter_batches()
         write_parquet(out / "ledger" / f"{name}.parquet", map(pl.DataFrame, batches), LEDGER)
     rows = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).select(LEDGER.names())
     write_parquet(out / "ledger" / "rows.parquet", [rows], LEDGER)

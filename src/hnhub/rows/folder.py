@@ -98,7 +98,7 @@ class Folder:
     def rows(self, path: Path, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
         """A file's rows in batches, with the column `AT`."""
         start = 0
-        for batch in pq.ParquetFile(path).iter_batches(_BATCH, columns=columns):
+        for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(_BATCH, columns=columns):
             frame = pl.DataFrame(batch).with_row_index(AT, offset=start)
             start += len(frame)
             yield frame

@@ -38,7 +38,7 @@ class Texts:
         count = 0
         with path.open("wb") as file:
             columns = ["document_id", "title", "text"]
-            for batch in pq.ParquetFile(documents).iter_batches(_BATCH, columns=columns):
+            for batch in pq.ParquetFile(documents, pre_buffer=False).iter_batches(_BATCH, columns=columns):
                 codes = self._codes(pl.Series(batch.column("document_id")))
                 kept = np.flatnonzero(codes >= 0)
                 if not len(kept):
