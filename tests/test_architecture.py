@@ -64,8 +64,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "release": ((*FOUNDATION, "recipes", "publish"), ()),
-    "forecast": ((*FOUNDATION, "pipeline", "llm", "negatives"), ("polars",)),
-    "pipeline": ((*FOUNDATION, "corpus", "llm", "queries", "negatives", "rows", "publish"), ()),
+    "forecast": ((*FOUNDATION, "build", "llm", "negatives"), ("polars",)),
+    "build": ((*FOUNDATION, "corpus", "llm"), ()),
+    "miners": ((*FOUNDATION, "build", "negatives"), ()),
+    "pipeline": ((*FOUNDATION, "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),
 }
 
 

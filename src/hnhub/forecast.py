@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from hnhub.build import Build, Stage
 from hnhub.llm.budget import Estimate, estimate
 from hnhub.llm.types import Request
-from hnhub.pipeline import Build, Stage
 from hnhub.records import contents
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from hnhub.cli.watch import watching
 from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
+    from hnhub.build import Build, Stage
     from hnhub.llm.prompts import Prompt
-    from hnhub.pipeline import Build, Stage
     from hnhub.recipes import Decision
     from hnhub.records import Recipe
     from hnhub.stages import StageRecord
@@ -53,9 +53,9 @@ def build(as_json: bool, **options: Any) -> None:
 @contextmanager
 def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
     """A build as the options say, its model open. Everything that is given is checked before anything runs."""
+    from hnhub.build import Build
     from hnhub.corpus.load import resolve
     from hnhub.home import home
-    from hnhub.pipeline import Build
     from hnhub.recipes import find_decision
 
     corpus = options["corpus"]
