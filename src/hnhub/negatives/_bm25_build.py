@@ -95,12 +95,12 @@ def build(
                 flush()
         if pending or not stored:
             flush()
-    idf = inverse_document_frequencies(frequencies, documents, settings)
+    idf = _inverse_document_frequencies(frequencies, documents, settings)
     average = length / documents if length else 1.0
     return vocabulary.terms, _weigh_all(stored, idf, average, settings, threads)
 
 
-def inverse_document_frequencies(
+def _inverse_document_frequencies(
     frequencies: NDArray[np.int64], documents: int, settings: BM25Settings
 ) -> NDArray[np.float32]:
     """The idf of each term: Lucene's, rank-bm25's for okapi, the papers' for bm25+ and bm25l (docs/bm25.md)."""

@@ -14,12 +14,12 @@ def compiled(signature: str | None = None) -> Callable[[Callable[..., Any]], Cal
     numba keeps the machine code beside the source, or in the user's cache folder if that is read-only
     (NUMBA_CACHE_DIR overrides both). Where neither can be written the kernel is compiled in every process.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
     def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
         kernel: Callable[..., Any]
         if signature is None:
-            kernel = numba.njit(inline="never", **options)(function)
+            kernel = numba.njit(no_cpython_wrapper=True, **options)(function)
             return kernel
         try:
             kernel = numba.njit(signature, cache=True, **options)(function)

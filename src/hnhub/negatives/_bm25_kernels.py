@@ -101,7 +101,7 @@ def weigh(starts, rows, values, dense, dense_terms, idf, norms, k1, factor, shif
 
 @compiled()
 def _keep_largest(keys, count, k):
-    """Move the k largest of `keys[:count]` to the front (Hoare's selection)."""
+    """Move the k largest of `keys[:count]` to the front, the k-th to its place (Hoare's selection)."""
     low, high = 0, count - 1
     while low < high:
         a, b, c = keys[low], keys[(low + high) // 2], keys[high]
@@ -154,15 +154,14 @@ def _first_floor(values, starts, stops, dense_rows, weights, first, last, k):
             chosen, fewest = term, size
     if chosen < 0:
         return np.int32(0)
-    shares = (weights[chosen] * values[starts[chosen] : stops[chosen]]).view(np.int32)
-    keys = np.empty(shares.size, np.uint64)
-    for i in range(shares.size):
-        keys[i] = np.uint64(shares[i])
-    _keep_largest(keys, keys.size, k)
-    lowest = keys[0]
-    for j in range(1, k):
-        lowest = min(lowest, keys[j])
-    return np.int32(np.int64(lowest) - 1)
+    shares = np.empty(fewest, np.float32)
+    bits = shares.view(np.int32)
+    keys = np.empty(fewest, np.uint64)
+    for i in range(fewest):
+        shares[i] = weights[chosen] * values[starts[chosen] + i]
+        keys[i] = np.uint64(bits[i])
+    _keep_largest(keys, fewest, k)
+    return np.int32(np.int64(keys[k - 1]) - 1)
 
 
 @compiled()
@@ -182,10 +181,7 @@ def _offer(bits, size, row, best, count, floor, k):
                 if count == best.size:
                     _keep_largest(best, count, k)
                     count = k
-                    lowest = best[0]
-                    for j in range(1, k):
-                        lowest = min(lowest, best[j])
-                    floor = np.int32(lowest >> _32)
+                    floor = np.int32(best[k - 1] >> _32)
     return count, floor
 
 
@@ -233,8 +229,25 @@ def search(
             counts[query], floors[query] = _offer(
                 bits, end - begin, first_row + begin, keys[query], counts[query], floors[query], k
             )
-            sums[: end - begin] = 0
+            for i in range(end - begin):
+                sums[i] = 0
     return 0
+
+
+@compiled()
+def _sort(keys, count):
+    """Sort `keys[:count]`, largest first (Shell's sort: numpy's takes seconds to compile)."""
+    gap = 1
+    while gap < count // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, count):
+            key, j = keys[i], i
+            while j >= gap and keys[j - gap] < key:
+                keys[j] = keys[j - gap]
+                j -= gap
+            keys[j] = key
+        gap //= 3
 
 
 @compiled("int64(uint64[:, ::1], int64[::1], int32[:, ::1], float32[:, ::1])")
@@ -247,9 +260,9 @@ def finish(keys, counts, ids, scores):
         count = min(k, counts[query])
         if counts[query] > k:
             _keep_largest(best, counts[query], k)
-        ordered = np.sort(best[:count])
+        _sort(best, count)
         for i in range(count):
-            key = ordered[count - 1 - i]
+            key = best[i]
             ids[query, i] = np.int32(_LOW - (key & _LOW))
             score_bits[query, i] = np.uint32(key >> _32)
     return 0

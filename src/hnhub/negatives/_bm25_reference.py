@@ -68,7 +68,7 @@ def bm25s_scorer(tokens: Sequence[list[str]], settings: BM25Settings) -> Scorer:
     try:
         import bm25s
     except ModuleNotFoundError as error:
-        raise MissingExtra("bm25s", extra="reference") from error
+        raise MissingExtra("bm25s", extra="bench") from error
     index = bm25s.BM25(k1=settings.k1, b=settings.b, delta=settings.effective_delta, method=settings.method)
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(t for text in tokens for t in text))}
     if not vocabulary:
@@ -87,7 +87,7 @@ def rank_bm25_scorer(tokens: Sequence[list[str]], settings: BM25Settings) -> Sco
     try:
         import rank_bm25
     except ModuleNotFoundError as error:
-        raise MissingExtra("rank-bm25", extra="reference") from error
+        raise MissingExtra("rank-bm25", extra="bench") from error
     if not any(tokens):
         return lambda _: np.zeros(len(tokens))
     if settings.method == "okapi":
