@@ -17,7 +17,7 @@ from hnhub.llm.protocols import Fault, fault_of_status
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["Door", "open_session"]
+__all__ = ["Door", "open_session", "retry_after"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of an answer; more is an answer that never ends."""
