@@ -70,7 +70,7 @@ def test_the_yaml_names_configs_files_and_features_as_they_are(dataset: Path, fa
 def test_the_card_says_what_was_asked_made_dropped_and_measured(facts: dict[str, Any]) -> None:
     card = render_card(facts)
     assert PROMPT in card
-    assert "| negatives | bm25 | judged relevant | 12 | 12 |" in card
+    assert "| negatives | bm25 | relevant | 12 | 12 |" in card
     assert "None were measured with this version of the data." in card
     assert "identical" not in card.lower()
     assert "(plots/lengths.png)" in card

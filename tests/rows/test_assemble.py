@@ -49,7 +49,7 @@ def test_a_scored_row_for_every_candidate_and_the_positive_first(tmp_path: Path)
     out = assembled(tmp_path)
     bm25, llm = rows_of(out, "bm25-scored"), rows_of(out, "llm-scored")
     assert bm25.schema == schema.SCORED
-    assert bm25.filter(pl.col("query_id") == "q3")["reason"].to_list() == [None, "judged relevant", None, "duplicate"]
+    assert bm25.filter(pl.col("query_id") == "q3")["reason"].to_list() == [None, "relevant", None, "duplicate"]
     first = llm.group_by("query_id", maintain_order=True).first()
     assert first["label"].to_list() == [1] * 11
     assert first["document_id"][0] == "d0-2"
@@ -77,8 +77,8 @@ def test_a_query_that_no_stage_accounts_for_is_added_to_the_ledger(tmp_path: Pat
         (stages[method] / "ledger.parquet").unlink()
     drops = pl.read_parquet(assembled(tmp_path) / "ledger/rows.parquet")
     assert drops.select("method", "query_id", "reason").rows() == [
-        ("llm", "q5", "no candidates"),
-        ("bm25", "q3", "too few negatives"),
+        ("llm", "q5", "no_candidates"),
+        ("bm25", "q3", "shortfall"),
     ]
 
 

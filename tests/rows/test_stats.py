@@ -55,9 +55,7 @@ def test_measured_facts_of_a_small_dataset(tmp_path: Path) -> None:
         "bm25": {"train": 11}, "bm25-scored": {"train": 48},
     }  # fmt: skip
     assert facts["held_out"] == {"test": 2}
-    assert {"stage": "negatives", "method": "bm25", "reason": "judged relevant", "count": 12, "queries": 12} in facts[
-        "drops"
-    ]
+    assert {"stage": "negatives", "method": "bm25", "reason": "relevant", "count": 12, "queries": 12} in facts["drops"]
     bm25, llm = facts["methods"]["bm25"], facts["methods"]["llm"]
     assert bm25["candidates"] == {"drop": 13, "keep": 23}
     assert (bm25["chosen"], bm25["distinct_documents"]) == (23, 23)

@@ -122,7 +122,7 @@ def _mined(stage: Path, *, shortfall: bool) -> None:
         few = shortfall and i == 3
         other = (i + 1) % len(THINGS)
         rows.append((f"q{i}", f"d{i}-2", None, 1, 1, 9.5, source, "keep", None, None))
-        rows.append((f"q{i}", f"d{i}-0", None, 0, 2, 8.5, source, "drop", "judged relevant", None))
+        rows.append((f"q{i}", f"d{i}-0", None, 0, 2, 8.5, source, "drop", "relevant", None))
         rows.append((f"q{i}", f"d{i}-1", None, 0, 3, 7.25, source, "keep", None, 1))
         rows.append(
             (
@@ -136,10 +136,10 @@ def _mined(stage: Path, *, shortfall: bool) -> None:
                 *(("drop", "duplicate", None) if few else ("keep", None, 2)),
             )
         )
-        drops.append(("negatives", "bm25", f"q{i}", f"d{i}-0", "judged relevant", None))
+        drops.append(("negatives", "bm25", f"q{i}", f"d{i}-0", "relevant", None))
         if few:
             drops.append(("negatives", "bm25", f"q{i}", f"d{other}-3", "duplicate", None))
-            drops.append(("negatives", "bm25", f"q{i}", None, "too few negatives", "1 of 2"))
+            drops.append(("negatives", "bm25", f"q{i}", None, "shortfall", "1 of 2 negatives; drop"))
     _write(stage / "negatives.parquet", rows, schema.NEGATIVES)
     _ledger(stage, drops)
 
@@ -149,7 +149,7 @@ def _generated(stage: Path, *, shortfall: bool) -> None:
     source = provenance("llm", "smol")
     for i, thing in enumerate(THINGS):
         if shortfall and i == 5:
-            drops.append(("negatives", "llm", f"q{i}", None, "model failed", "not JSON after 3 asks"))
+            drops.append(("negatives", "llm", f"q{i}", None, "shortfall", "0 of 2 negatives; drop"))
             continue
         for rank in (1, 2):
             text = f"A {thing} can be bought in {rank + i} shops of the town."

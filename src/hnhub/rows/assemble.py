@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
 from hnhub.records import METHODS, Drop, Recipe
 from hnhub.rows.parquet import ShardWriter, write_parquet
-from hnhub.rows.texts import Texts, wanted_ids
+from hnhub.rows.texts import Positions, Texts, wanted_ids
 from hnhub.schema import (
     FROZEN_QUERIES,
     LEDGER,
@@ -154,14 +155,14 @@ def _write_method(
     scored_writers: dict[str, ShardWriter] = {}
     triplet_writers: dict[str, ShardWriter] = {}
     columns = triplet(recipe.negatives)
-    without = dict.fromkeys(frozen["query_id"].to_list(), "no candidates")
+    without = dict.fromkeys(frozen["query_id"].to_list(), "no_candidates")
     with ExitStack() as stack:
         for split in frozen["split"].unique(maintain_order=True):
             scored_writers[split] = stack.enter_context(ShardWriter(out / "data" / f"{method}-scored", split, SCORED))
             if texts is not None:
                 triplet_writers[split] = stack.enter_context(ShardWriter(out / "data" / method, split, columns))
         for frame, queries in _whole_queries(path, frozen):
-            without |= dict.fromkeys(queries["query_id"].to_list(), "too few negatives")
+            without |= dict.fromkeys(queries["query_id"].to_list(), "shortfall")
             for split, part in _by_split(queries):
                 candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
                 scored = join_scored(candidates, part, method, texts)
@@ -183,19 +184,17 @@ def _write_method(
 
 def _whole_queries(path: Path, frozen: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Batches of candidates that end where a query ends, each with the frozen queries (in order) that it is about."""
-    known = pl.Enum(frozen["query_id"])
+    known = Positions(frozen["query_id"])
     before = -1
     for frame in _cut_between_queries(path):
-        codes = frame["query_id"].cast(known, strict=False).to_physical().cast(pl.Int64)
-        if codes.null_count():
-            row = codes.is_null().arg_max() or 0
-            raise InputError(
-                f"{path}: query {frame['query_id'][row]!r} is not among the frozen queries", do="build this stage again"
-            )
-        if codes[0] <= before or not codes.is_sorted():
+        places = known.find(frame["query_id"])
+        if (places < 0).any():
+            unknown = frame["query_id"][int((places < 0).argmax())]
+            raise InputError(f"{path}: query {unknown!r} is not among the frozen queries", do="build this stage again")
+        if places[0] <= before or (np.diff(places) < 0).any():
             raise InputError(f"{path}: not in the order of the frozen queries", do="build this stage again")
-        before = codes[-1]
-        yield frame, frozen[codes.unique(maintain_order=True)]
+        before = int(places[-1])
+        yield frame, frozen[np.unique(places)]
 
 
 def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
