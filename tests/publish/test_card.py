@@ -71,6 +71,7 @@ def test_the_card_says_what_was_asked_made_dropped_and_measured(facts: dict[str,
     card = render_card(facts)
     assert PROMPT in card
     assert "| negatives | bm25 | relevant | 12 | 12 |" in card
+    assert "| candidates/llm | 24 | 2,400 | 1,200 |" in card
     assert "None were measured with this version of the data." in card
     assert "identical" not in card.lower()
     assert "(plots/lengths.png)" in card

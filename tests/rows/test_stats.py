@@ -45,7 +45,7 @@ def test_a_style_of_its_own_is_told_and_the_same_style_is_not() -> None:
 
 
 def test_too_few_texts_say_nothing() -> None:
-    assert separability(["a"] * 30, ["b"] * 30) is None
+    assert separability([f"a {i}" for i in range(99)], [f"b {i}" for i in range(200)]) is None
 
 
 def test_measured_facts_of_a_small_dataset(tmp_path: Path) -> None:

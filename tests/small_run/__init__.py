@@ -94,7 +94,10 @@ def make_dataset(
             out,
             spec=None,
             version="1.2.3",
-            stage_facts={"corpus": {"revision": "c1"}},
+            stage_facts={
+                "corpus": {"revision": "c1"},
+                "candidates/llm": {"asked": 24, "prompt_tokens": 2400, "completion_tokens": 1200},
+            },
             recipe=recipe,
             prompts={"query": PROMPT, "negative": PROMPT},
         )

@@ -101,13 +101,13 @@ def _corpus_facts(name: str, spec: CorpusSpec | None, loaded: Mapping[str, Any])
 
 
 def _tokens(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Requests and tokens by what they were for. How many came from the journal differs from run to run and is left out."""
-    kept = ("requests", "prompt_tokens", "completion_tokens")
-    totals: dict[str, dict[str, int]] = {}
-    for facts in stage_facts.values():
-        for purpose, counts in dict(facts.get("totals", {})).items():
-            totals[purpose] = {key: int(counts[key]) for key in kept if key in counts}
-    return dict(sorted(totals.items()))
+    """Requests and tokens by stage. How many came from the journal differs from run to run and is left out."""
+    names = {"asked": "requests", "prompt_tokens": "prompt", "completion_tokens": "completion"}
+    return {
+        stage: {name: int(facts[key]) for key, name in names.items()}
+        for stage, facts in stage_facts.items()
+        if all(key in facts for key in names)
+    }
 
 
 def _provenance(folder: Path, config: str) -> list[dict[str, Any]]:

@@ -81,11 +81,11 @@ def separability(positives: Sequence[str], negatives: Sequence[str]) -> dict[str
     `length_auc`: by the number of tokens alone. `style_auc`: by a naive Bayes model over the 300 most frequent words and
     marks, two-fold (tested on texts it was not fitted on), mean log-odds a token so that length plays no part. 0.5 is
     chance. Mined negatives are the yardstick: what generated ones show above them is a source shortcut. A cheap proxy;
-    a model may find more. None if a side has fewer than 20 texts.
+    a model may find more. None if a side has fewer than 100 texts: that would be noise.
     """
     good = sorted(set(positives))
     bad = sorted(set(negatives) - set(good))
-    if min(len(good), len(bad)) < 20:
+    if min(len(good), len(bad)) < 100:
         return None
     texts = [_TOKEN.findall(text.lower()) for text in [*good, *bad]]
     is_bad = np.arange(len(texts)) >= len(good)
