@@ -1,6 +1,11 @@
 """`python -m hnhub` and the `hnhub` command."""
 
-from hnhub.cli import main
+import os
+
+# Before anything imports OpenMP: its threads spin while they wait, and starve what runs beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from hnhub.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

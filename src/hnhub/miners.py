@@ -104,7 +104,12 @@ def _hybrid(build: Build) -> Stage:
         from hnhub.negatives import hybrid
 
         return hybrid.make_candidates(
-            out, work, sources=build.candidates("bm25", "dense"), queries=build.queries, depth=build.recipe.depth
+            out,
+            work,
+            sources=build.candidates("bm25", "dense"),
+            queries=build.queries,
+            depth=build.recipe.depth,
+            corpus_revision=build.corpus_revision,
         )
 
     needs = ("queries", "candidates/bm25", "candidates/dense")
