@@ -166,7 +166,21 @@ def _report(result: Mapping[str, Any]) -> str:
     rows = [(name, split, f"{count:,}") for name, splits in result["rows"].items() for split, count in splits.items()]
     drops = [(drop["stage"], drop["method"] or "", drop["reason"], f"{drop['count']:,}") for drop in result["drops"]]
     dropped = _columns(drops) if drops else ["  nothing"]
-    return "\n".join([f"dataset  {result['dataset']}", "", "rows", *_columns(rows), "", "dropped", *dropped])
+    lines = [f"dataset  {result['dataset']}", "", "rows", *_columns(rows), "", "dropped", *dropped]
+    if result["model"]:
+        lines += ["", "asked of the model", *_columns([_asked(*totals) for totals in result["model"].items()])]
+    return "\n".join(lines)
+
+
+def _asked(method: str, totals: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        method,
+        f"{totals['requests']:,} requests",
+        f"{totals['cached']:,} answered by the journal",
+        f"{totals['prompt_tokens']:,} tokens in",
+        f"{totals['completion_tokens']:,} out",
+        f"{totals['parse_failures']:,} answers not parsed ({totals['parse_failures'] / max(1, totals['requests']):.1%})",
+    )
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
