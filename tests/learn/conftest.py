@@ -11,13 +11,14 @@ from hnhub import schema
 
 ADJECTIVES = ("red", "old", "tall", "quiet", "northern", "broken", "golden", "hollow")
 NOUNS = ("kettle", "river", "violin", "glacier", "orchard", "compass", "lantern", "falcon")
-FACTS = ("was measured twice in one summer", "changes its colour in the rain", "has a name of its own")
+# Short, so that two things' documents are no near-duplicates of each other.
+FACTS = ("is heavy", "fades in rain", "was named")
 THINGS = [f"{adjective} {noun}" for adjective in ADJECTIVES for noun in NOUNS]
 TRAIN, TEST = THINGS[:44], THINGS[44:]
 
 
 def document(thing, fact):
-    return f"{thing.replace(' ', '-')}-{FACTS.index(fact)}", f"The {thing}", f"Of all things here, the {thing} {fact}."
+    return f"{thing.replace(' ', '-')}-{FACTS.index(fact)}", f"The {thing}", f"{thing} {fact}."
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -36,17 +37,17 @@ def corpus(tmp_path_factory):
     documents = [document(thing, fact) for thing in THINGS for fact in FACTS]
     lines = [json.dumps({"_id": i, "title": title, "text": text}) for i, title, text in documents]
     (folder / "corpus.jsonl").write_text("\n".join(lines))
-    asked = [json.dumps({"_id": f"q-{t}", "text": f"which {t} changes colour when it rains"}) for t in THINGS]
+    asked = [json.dumps({"_id": "q-" + t.replace(" ", "_"), "text": f"does rain fade the {t}"}) for t in THINGS]
     (folder / "queries.jsonl").write_text("\n".join(asked))
     for split, things in (("train", TRAIN), ("test", TEST)):
         with (folder / "qrels" / f"{split}.tsv").open("w") as file:
             rows = csv.writer(file, delimiter="\t")
             rows.writerow(["query-id", "corpus-id", "score"])
-            rows.writerows([f"q-{t}", document(t, FACTS[1])[0], 1] for t in things)
+            rows.writerows(["q-" + t.replace(" ", "_"), document(t, FACTS[1])[0], 1] for t in things)
     return folder
 
 
-def write_dataset(folder, rows, scored=(), name="things"):
+def _write_dataset(folder, rows, scored=(), name="things"):
     """A dataset folder in the published layout with the configs bm25 and bm25-scored."""
     configs = {"bm25": (rows, schema.triplet(len(rows[0]) - 2)), "bm25-scored": (scored, schema.SCORED)}
     yaml = []
@@ -73,13 +74,15 @@ def training_rows(things):
     for i, thing in enumerate(things):
         texts = [" ".join(document(t, f)[1:]) for t, f in
                  [(thing, FACTS[1]), (thing, FACTS[0]), (things[i - 1], FACTS[1])]]  # fmt: skip
-        rows.append((f"which {thing} changes colour when it rains", *texts))
+        rows.append((f"does rain fade the {thing}", *texts))
     return rows
 
 
 @pytest.fixture
-def make_dataset(tmp_path):
+def make_dataset(tmp_path, monkeypatch):
     """Write a dataset of `things` (the train ones by default), with scores 9, 4, 1; return its folder."""
+
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
 
     def make(things=TRAIN, name="dataset"):
         rows = training_rows(things)
@@ -101,9 +104,15 @@ def make_dataset(tmp_path):
                         None,
                     )
                 )
-        return write_dataset(tmp_path / name, rows, scored)
+        return _write_dataset(tmp_path / name, rows, scored)
 
     return make
+
+
+@pytest.fixture
+def write_dataset():
+    """Write a dataset folder of given rows."""
+    return _write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -73,3 +73,9 @@ def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):
 
 def test_rows_are_left_out_by_position():
     assert without_rows(pl.DataFrame({"a": [1, 2, 3]}), [1])["a"].to_list() == [1, 3]
+
+
+def test_two_folders_of_one_name_with_one_card_are_not_mistaken_for_each_other(make_dataset):
+    first, second = make_dataset(name="a/dataset"), make_dataset(things=["red kettle", "old river"], name="b/dataset")
+    assert (first / "README.md").read_text() == (second / "README.md").read_text()
+    assert [load_training_data(str(f), "bm25", held_out_share=0).rows.height for f in (first, second)] == [44, 2]

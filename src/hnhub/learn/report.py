@@ -15,7 +15,7 @@ __all__ = ["card_rows", "render_results", "write_results"]
 def write_results(out: Path, results: Mapping[str, Any]) -> None:
     """Write everything into `out`. The same results give the same bytes."""
     text = {**results, "training": card_rows(results)}
-    write_atomically(out / "results.json", json.dumps(text, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_atomically(out / "results.json", json.dumps(text, indent=1, ensure_ascii=False) + "\n")
     for comparison in results["comparisons"]:
         for measure in results["plan"]["measures"]:
             name = _plot_name(comparison, measure)

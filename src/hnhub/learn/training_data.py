@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from hnhub.errors import InputError
+from hnhub.home import home
 from hnhub.stages import file_sha256, fingerprint
 
 if TYPE_CHECKING:
@@ -65,7 +66,12 @@ def load_training_data(
     depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had.
     """
     folder = Path(dataset).expanduser()
-    splits = _load(str(folder) if folder.is_dir() else dataset, f"{config}-scored" if distil else config, revision)
+    found = _folder_identity(folder) if folder.is_dir() else None
+    cache = None
+    if found:
+        # datasets (5.2) names a folder's cache by its last name and its card, so two builds can share one: keep them apart.
+        dataset, cache = str(folder), home() / "datasets" / found.revision
+    splits = _load(dataset, f"{config}-scored" if distil else config, revision, cache)
     if "train" not in splits:
         raise InputError(
             f"{dataset}: config {config} has no train split", do="build one; test splits are not trained on"
@@ -84,8 +90,9 @@ def load_training_data(
     order = order.sort("draw", "row").head(limit or order.height).sort("row")
     if order.is_empty():
         raise InputError(f"{dataset}: config {config} leaves no row to train on", do="build more rows")
-    name, found_revision, corpus = _identity(dataset, folder, revision, splits["train"])
-    return TrainingData(name, found_revision, config, corpus, order.drop("row", "draw"), dev, dropped)
+    found = found or _Identity(dataset, _commit(splits["train"]) or revision or "unknown", None)
+    rows = order.drop("row", "draw")
+    return TrainingData(found.name, found.revision, config, found.corpus, rows, dev, dropped)
 
 
 def without_rows(rows: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
@@ -93,12 +100,12 @@ def without_rows(rows: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
     return rows.with_row_index("row").filter(~pl.col("row").is_in(list(numbers))).drop("row")
 
 
-def _load(dataset: str, config: str, revision: str | None) -> "datasets.DatasetDict":
+def _load(dataset: str, config: str, revision: str | None, cache: Path | None) -> "datasets.DatasetDict":
     import datasets
 
     try:
         with _no_bars():
-            return datasets.load_dataset(dataset, config, revision=revision)
+            return datasets.load_dataset(dataset, config, revision=revision, cache_dir=str(cache) if cache else None)
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         first = str(error).strip().split("\n")[0]
         raise InputError(
@@ -163,15 +170,22 @@ def _draw(queries: pl.Series, seed: int) -> pl.Series:
     return pl.Series([hashlib.sha256(f"{seed}\0{query}".encode()).hexdigest() for query in queries], dtype=pl.String)
 
 
-def _identity(
-    dataset: str, folder: Path, revision: str | None, split: "datasets.Dataset"
-) -> tuple[str, str, str | None]:
-    if folder.is_dir():
-        manifest = folder / "manifest.json"
-        corpus = json.loads(manifest.read_text(encoding="utf-8")).get("corpus") if manifest.is_file() else None
-        files = {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.glob("data/**/*.parquet"))}
-        return corpus or folder.resolve().name, f"files-{fingerprint(files)[:16]}", corpus
-    # What the Hub's main was when it was loaded: datasets keeps the files' addresses, which name the commit.
-    addresses = " ".join(split.info.download_checksums or {})
-    commit = re.search(r"@([0-9a-f]{40})/", addresses)
-    return dataset, commit[1] if commit else revision or "unknown", None
+class _Identity(NamedTuple):
+    name: str
+    revision: str
+    corpus: str | None
+
+
+def _folder_identity(folder: Path) -> _Identity:
+    manifest = folder / "manifest.json"
+    corpus = json.loads(manifest.read_text(encoding="utf-8")).get("corpus") if manifest.is_file() else None
+    files = {
+        path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(folder.glob("data/**/*.parquet"))
+    }
+    return _Identity(corpus or folder.resolve().name, f"files-{fingerprint(files)[:16]}", corpus)
+
+
+def _commit(split: "datasets.Dataset") -> str | None:
+    """The commit that was loaded: datasets keeps the addresses of the files, which name it."""
+    found = re.search(r"@([0-9a-f]{40})/", " ".join(split.info.download_checksums or {}))
+    return found[1] if found else None
