@@ -33,5 +33,8 @@ bench: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	for name in bm25 encode cross_encode llm_client assemble evaluate; do $(BIN)/python bench/$$name.py || exit 1; done
 
+docs: $(STAMP)
+	$(BIN)/python tests/generated_docs.py
+
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache

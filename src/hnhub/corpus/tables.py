@@ -186,7 +186,7 @@ def _string(value: object, place: str, name: str) -> str | None:
 
 def _parquet(path: Path, columns: Sequence[Column]) -> Iterator[Block]:
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
             chosen = _choose(path, columns, file.schema_arrow.names)
             for name, key in chosen.items():
                 if key is not None and pa.types.is_nested(file.schema_arrow.field(key).type):

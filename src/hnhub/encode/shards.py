@@ -51,7 +51,7 @@ def embed_documents(
     The folder's name is a hash over the encoder (weights, prompts, maximum length, dtype), the documents and the storage, so
     vectors of anything else are never mistaken for these. Each finished batch is written through and noted at once.
     """
-    file = pyarrow.parquet.ParquetFile(documents)
+    file = pyarrow.parquet.ParquetFile(documents, pre_buffer=False)
     rows: int = file.metadata.num_rows
     key = fingerprint({**encoder.identity(), "documents": file_sha256(documents), "storage": storage})
     folder = parent / f"embeddings-{key[:32]}"

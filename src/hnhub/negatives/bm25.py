@@ -124,7 +124,7 @@ def make_candidates(
     schema = pl.DataFrame(schema=CANDIDATES).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     totals = {"queries": 0, "candidates": 0, "without_candidates": 0, "positives_retrieved": 0}
     with pq.ParquetWriter(out / "candidates.parquet", schema, compression="zstd") as writer:
-        for batch in pq.ParquetFile(queries).iter_batches(_QUERY_ROWS, columns=["query_id", "query"]):
+        for batch in pq.ParquetFile(queries, pre_buffer=False).iter_batches(_QUERY_ROWS, columns=["query_id", "query"]):
             texts = batch.column("query").to_pylist()
             rows, scores = index.search(texts, depth)
             positive = positives[totals["queries"] : totals["queries"] + len(texts)]

@@ -98,7 +98,7 @@ def _check_rows(what: str, loaded: Any, shards: list[Path], rows: int) -> None:
         raise RuleBroken(
             f"{what}: the columns are {features}, not those of the files", do="look at the card's dataset_info"
         )
-    ours = _sliced(table for path in shards for table in pq.ParquetFile(path).iter_batches(_BATCH))
+    ours = _sliced(table for path in shards for table in pq.ParquetFile(path, pre_buffer=False).iter_batches(_BATCH))
     theirs = _sliced(loaded.with_format("arrow").iter(_BATCH))
     seen = 0
     for mine, other in zip(ours, theirs, strict=False):
