@@ -91,9 +91,14 @@ CASES = [
 ]  # fmt: skip
 
 
-# By transport, so that each one's client is started once.
+# By transport, so that each one's client is started once. What does not depend on it is slow on the second one.
 PAIRS = [
-    pytest.param(transport, case, id=f"{transport}-{case.name}")
+    pytest.param(
+        transport,
+        case,
+        id=f"{transport}-{case.name}",
+        marks=pytest.mark.slow if transport == "xet" and case.match != COMMIT and "Xet" not in case.name else (),
+    )
     for transport in ("lfs", "multipart", "xet")
     for case in CASES
     if transport in case.transports
