@@ -36,6 +36,7 @@ _DECISIONS = (
 def build(as_json: bool, **options: Any) -> None:
     """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""
     from hnhub import pipeline
+    from hnhub.llm.embedded import MODEL as EMBEDDED
 
     started = time.monotonic()
 
@@ -48,6 +49,10 @@ def build(as_json: bool, **options: Any) -> None:
         records = pipeline.run(pipeline.stages(job), job.folder, on_stage)
     result = _result(job, records)
     click.echo(json.dumps(result, indent=1, ensure_ascii=False) if as_json else _report(result))
+    if job.model and job.model.identity["model"] == EMBEDDED:
+        click.echo(
+            f"\n{EMBEDDED} is a very small model: what it wrote is poor and often false; look before use", err=True
+        )
 
 
 @contextmanager
