@@ -132,9 +132,10 @@ def _ranks_in_run(qrels: Mapping[str, Mapping[str, int]], run: Run) -> Iterator[
             continue
         part = slice(run.offsets[place], run.offsets[place + 1])
         documents, scores = run.documents[part], run.scores[part]
-        is_relevant[list(relevant)] = True
+        wanted_here = np.fromiter(relevant, np.int64, len(relevant))
+        is_relevant[wanted_here] = True
         at = is_relevant[documents].nonzero()[0]
-        is_relevant[list(relevant)] = False
+        is_relevant[wanted_here] = False
         rank, tied = _ranks(scores, scores[at])
         for i in tied:
             rivals = (run.document_ids[d] for d in documents[scores == scores[at[i]]])

@@ -135,7 +135,7 @@ def train(
 ) -> dict[str, Any]:
     """Train and save the model and its card into `out`; checkpoints lie in `work`. Returns what was done and measured."""
     encoder = _load(model, settings)
-    before = held_out_scores(encoder, data.held_out)
+    before = _held_out_scores(encoder, data.held_out)
     trainer = _trainer(encoder, data, settings, work / "checkpoints")
     with quiet_loading():
         trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
@@ -155,7 +155,7 @@ def train(
         "steps": trainer.state.global_step,
         "processes": _processes(),
         "history": history,
-        "held_out": {"before": before, "after": held_out_scores(encoder, data.held_out)},
+        "held_out": {"before": before, "after": _held_out_scores(encoder, data.held_out)},
         **(facts or {}),
     }
     if trainer.is_world_process_zero():
@@ -166,7 +166,7 @@ def train(
     return found
 
 
-def held_out_scores(model: "SentenceTransformer", rows: pl.DataFrame) -> dict[str, float] | None:
+def _held_out_scores(model: "SentenceTransformer", rows: pl.DataFrame) -> dict[str, float] | None:
     """nDCG@10 and MRR@10 of finding each held-out query's positive among all held-out passages; None without rows.
 
     A small pool, so the figures are high: they tell whether training helped on its own kind of data, nothing more.
