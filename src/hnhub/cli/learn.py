@@ -1,6 +1,7 @@
 """`hnhub train`, `hnhub evaluate`, `hnhub compare`: parse, call, print."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +131,8 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
         checked = check_leaks(data, tests, on_leak=options["on_leak"], decontaminate=options["decontaminate"])
         record = train_stage(out, checked.data, ref, settings, checked.facts)
     facts = dict(record.facts)
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun one process speaks
     if as_json:
         click.echo(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False))
         return
