@@ -6,7 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure of a property.
+hypothesis.settings.register_profile("hnhub", deadline=None)
+hypothesis.settings.load_profile("hnhub")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BEIR = REPOSITORY.parent / "shared" / "data" / "beir"

@@ -133,7 +133,7 @@ def test_a_fault_leaves_one_commit_or_none(case: Case, site: Site, first: Path, 
         assert {path: data for path, data in tip.items() if path != ".gitattributes"} == content(second)
         assert repo.tags == {"v2.0.0": ours[0].sha}
         assert site.client("load", folder=second, repo=name, revision="v2.0.0")["value"] == 4
-        items = next(iter(site.hub.store.collections.values()))["items"]
+        (items,) = [found["items"] for found in site.hub.store.collections.values() if found["title"] == "Faults"]
         assert [item["note"] for item in items if item["id"] == name] == ["of tests"]
     else:
         assert commits == before
