@@ -75,3 +75,20 @@ def test_doctor_says_what_is_there(hnhub: Run) -> None:
     assert findings["extra models"] == "installed"
     assert findings["hub"].startswith("no token")
     assert "127.0.0.1:9" in findings["endpoint http://127.0.0.1:9"]
+
+
+def test_an_error_keeps_its_code_under_debug(hnhub: Run, tmp_path: Path) -> None:
+    for debug in ([], ["--debug"]):
+        result = hnhub(*debug, "validate", tmp_path)
+        assert result.returncode == 2
+        assert ("Traceback" in result.stderr) == bool(debug)
+
+
+def test_what_nobody_foresaw_is_one_line_and_no_broken_rule(hnhub: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = hnhub("journal", "stats", "--journal", tmp_path / "file" / "j.sqlite", HNHUB_HOME=tmp_path)
+    assert result.returncode == 2
+    result = hnhub("journal", "export", "--out", tmp_path / "none" / "x", HNHUB_HOME=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("hnhub: FileNotFoundError")
+    assert len(result.stderr.splitlines()) == 1

@@ -5,7 +5,7 @@ import os
 # Before anything imports OpenMP: its threads spin while they wait, and starve what runs beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from hnhub.cli import main  # noqa: E402
+from hnhub.cli import main
 
 if __name__ == "__main__":
     main()

@@ -52,8 +52,9 @@ class InputError(UsageError):
 class MissingExtra(UsageError):
     """A part of hnhub that is not installed."""
 
-    def __init__(self, what: str, *, extra: str) -> None:
-        super().__init__(f"{what} is not installed", do=f"pip install 'hnhub[{extra}]'")
+    def __init__(self, what: str, *, extra: str, instead: str | None = None) -> None:
+        install = f"pip install 'hnhub[{extra}]'"
+        super().__init__(f"{what} is not installed", do=f"{install}, or {instead}" if instead else install)
 
 
 class ServiceError(HnhubError):

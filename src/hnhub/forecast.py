@@ -71,7 +71,10 @@ def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageR
     corpus = _corpus(build, records["corpus"])
     queries = _query_count(build, records["queries"])
     notes = [
-        f"tokens: from {_PROMPTS} rendered prompts at 4 characters a token; answers as long as they may be",
+        (
+            f"tokens: from prompts rendered with {len(corpus.sample[:_PROMPTS]) or 'made-up'} passages and a made-up query, "
+            "at 4 characters a token; answers as long as they may be"
+        ),
         f"written queries: {_FILTERED} asked for each that is kept (assumed)",
     ]
     if not corpus.sample:

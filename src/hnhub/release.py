@@ -147,7 +147,8 @@ def build_dataset(item: Item) -> Path:
     Its progress goes to standard error. Raises what its exit code stands for.
     """
     command = [sys.executable, "-m", "hnhub", "build", *item.build, "--json"]
-    log.info("%s", " ".join(command[2:]))
+    words = " ".join(re.sub(r"//[^/\s]*@", "//", word) for word in item.build)  # an endpoint may hold a password
+    log.info("hnhub build %s", words)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         return Path(json.loads(done.stdout)["dataset"])
@@ -156,7 +157,7 @@ def build_dataset(item: Item) -> Path:
     kinds = {1: RuleBroken, 3: ServiceError, 4: LimitReached}
     raise kinds.get(done.returncode, UsageError)(
         f"{item.corpus}: the build ended with status {done.returncode}",
-        do=f"its last line says why; alone: hnhub build {' '.join(item.build)}",
+        do=f"its last line says why; alone: hnhub build {words}",
     )
 
 

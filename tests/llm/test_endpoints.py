@@ -126,6 +126,11 @@ def test_different_models_are_refused_and_one_can_be_named(tmp_path):
             assert model.identity["model"] == "scripted"
 
 
+def test_the_embedded_model_is_not_taken_for_another(tmp_path):
+    with pytest.raises(UsageError, match="the embedded model is"):
+        open_model(["local"], model="org/other", journal=tmp_path / "j.sqlite").__enter__()
+
+
 def test_template_renders_as_the_model_was_trained():
     rendered = templates.renderer((CHATML, "<|im_end|>"))(MESSAGES)
     assert (

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from hnhub.corpus.catalog import CATALOG, find
 from hnhub.errors import InputError
 from hnhub.publish.card import config_schema, render_card
-from hnhub.publish.facts import gather
+from hnhub.publish.facts import gather, public_recipe
 from hnhub.publish.licences import flags, hub_licence, may_publish_text
 from small_run import PROMPT, RECIPE, make_dataset
 
@@ -75,6 +76,22 @@ def test_the_card_says_what_was_asked_made_dropped_and_measured(facts: dict[str,
     assert "None were measured with this version of the data." in card
     assert "identical" not in card.lower()
     assert "(plots/lengths.png)" in card
+
+
+def test_the_card_says_which_scorer_and_which_cuts(facts: dict[str, Any]) -> None:
+    facts["methods"] = ["ce"]
+    facts["recipe"] |= {"cross_encoder": "local", "max_margin": 0.5, "max_percent": 0.95}
+    card = render_card(facts)
+    assert "query likelihood" in card
+    assert "by a cross-encoder" not in card
+    assert "minus 0.5" in card
+    assert "95" in card.split("minus 0.5")[1].splitlines()[0]
+
+
+def test_a_recipe_tells_no_path_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "scorer").mkdir()
+    told = public_recipe(replace(RECIPE, cross_encoder=str(tmp_path / "scorer"), bi_encoder="org/name"))
+    assert (told["cross_encoder"], told["bi_encoder"]) == ("scorer", "org/name")
 
 
 def test_training_results_are_printed_with_their_uncertainty(facts: dict[str, Any]) -> None:

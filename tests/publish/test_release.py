@@ -7,7 +7,7 @@ import pytest
 from hnhub.errors import HnhubError, InputError, ServiceError
 from hnhub.publish.plan import Plan
 from hnhub.publish.push import Pushed
-from hnhub.release import Item, read_plan, run_release, summary
+from hnhub.release import Item, build_dataset, read_plan, run_release, summary
 from hub_client import Site, make_folder
 
 PLAN = """
@@ -84,6 +84,14 @@ def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: P
     assert table[3] == "| org/My corpus | ann/My-corpus-hard-negatives | published | cccccccccccc | v1.0.0 | 4 |"
     broken.clear()
     assert not any(outcome.error for outcome in run_release(items, build, publish))
+
+
+def test_a_failed_build_does_not_tell_the_endpoints_password(tmp_path: Path) -> None:
+    plan = 'namespace = "ann"\ncorpora = ["made"]\nmethods = ["bm25"]\n[build]\nendpoint = "http://me:secret@host"'
+    (item,) = read_plan(write(tmp_path, plan + f'\nout = "{tmp_path}"\ncorpus_dir = "{tmp_path}/none"')).items()
+    with pytest.raises(HnhubError, match="--endpoint http://host") as told:
+        build_dataset(item)
+    assert "secret" not in str(told.value)
 
 
 def test_an_interruption_passes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+import traceback
 
 import click
 
@@ -70,8 +71,9 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except HnhubError as error:
         if debug:
-            raise
-        click.echo(f"hnhub: {error}", err=True)
+            traceback.print_exc()
+        else:
+            click.echo(f"hnhub: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -79,3 +81,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("hnhub: interrupted; what was made is kept, the same command goes on from it", err=True)
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - a full disk, a bug: Python's own status 1 would say that data broke a rule
+        if debug:
+            traceback.print_exc()
+        else:
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            click.echo(f"hnhub: {told}; give --debug before the command to see where", err=True)
+        sys.exit(2)

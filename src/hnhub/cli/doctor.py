@@ -15,8 +15,9 @@ __all__ = ["doctor"]
 
 # extra -> modules that it brings
 _EXTRAS = {
-    "models": ("torch", "sentence_transformers", "scipy", "matplotlib"),
+    "models": ("torch", "sentence_transformers", "scipy"),
     "local": ("xllamacpp", "gguf"),
+    "measures": ("ir_measures",),
 }
 _BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
 

@@ -44,7 +44,7 @@ class Estimate:
 
 def worst_case(request: Request) -> tuple[int, int]:
     """Prompt and completion tokens that a request can't exceed: no tokenizer makes more tokens than UTF-8 bytes."""
-    text = sum(len(message.content.encode()) for message in request.messages) + len(request.schema or "")
+    text = sum(len(message.content.encode()) for message in request.messages) + len((request.schema or "").encode())
     return text + _PER_MESSAGE * len(request.messages) + _PER_REQUEST, request.max_tokens
 
 

@@ -301,6 +301,11 @@ def open_model(
 
         try:
             if tuple(endpoints) == ("local",):
+                if model not in (None, embedded.MODEL):
+                    raise UsageError(
+                        f"the embedded model is {embedded.MODEL}, not {model}",
+                        do="give --endpoint URL, or leave out --model",
+                    )
                 served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
                 yield Model(served, store, dispatcher, start=start, in_flight=embedded.children(), grace=grace)
             else:

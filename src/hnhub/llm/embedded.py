@@ -107,7 +107,7 @@ def children() -> int:
 def _distribution() -> importlib.metadata.Distribution:
     for module in ("xllamacpp", "gguf"):
         if importlib.util.find_spec(module) is None:
-            raise MissingExtra(f"the embedded LLM's {module}", extra="local")
+            raise MissingExtra(f"the embedded LLM's {module}", extra="local", instead="give --endpoint URL")
     try:
         return importlib.metadata.distribution(_WHEEL)
     except importlib.metadata.PackageNotFoundError:

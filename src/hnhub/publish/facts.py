@@ -64,8 +64,11 @@ def gather(
 
 
 def public_recipe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as JSON holds it."""
+    """The recipe as JSON holds it; a model in a folder by the folder's name, as in provenance."""
     plain: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
+    for key in ("bi_encoder", "cross_encoder"):
+        if plain[key] and (folder := Path(plain[key]).expanduser()).is_dir():
+            plain[key] = folder.resolve().name
     return plain
 
 
