@@ -7,9 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import click
-from test_architecture import FOUNDATION, TABLE
 
 from hnhub.cli import COMMANDS, cli
+from test_architecture import FOUNDATION, TABLE
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -15,7 +15,40 @@ import pytest
 
 from model_server import model_server
 
-WORDS = ["river", "stone", "engine", "glass", "winter", "market", "signal", "forest", "copper", "island", "paper", "bridge", "violin", "desert", "harbour", "candle", "planet", "garden", "mirror", "thunder", "kettle", "wagon", "feather", "anchor", "compass", "ladder", "lantern", "meadow", "orchard", "pepper", "quarry", "ribbon"]
+WORDS = [
+    "river",
+    "stone",
+    "engine",
+    "glass",
+    "winter",
+    "market",
+    "signal",
+    "forest",
+    "copper",
+    "island",
+    "paper",
+    "bridge",
+    "violin",
+    "desert",
+    "harbour",
+    "candle",
+    "planet",
+    "garden",
+    "mirror",
+    "thunder",
+    "kettle",
+    "wagon",
+    "feather",
+    "anchor",
+    "compass",
+    "ladder",
+    "lantern",
+    "meadow",
+    "orchard",
+    "pepper",
+    "quarry",
+    "ribbon",
+]
 
 
 def write_corpus(folder: Path, documents: int = 300, queries: int = 60) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 import pytest
-from test_build import write_corpus
 
 from hnhub.cli import COMMANDS, cli
+from test_build import write_corpus
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

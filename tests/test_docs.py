@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from generated_docs import DOCS, PARTS, replaced
 
 REPOSITORY = DOCS.parent

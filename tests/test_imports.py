@@ -34,7 +34,9 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_all_names_what_is_public(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    defined = {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
     if "cli" in path.parts:
         return  # commands are found by name, by the test of the command line
     module = importlib.import_module("hnhub." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))

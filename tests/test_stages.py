@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnhub.errors import InputError, UsageError
-from hnhub.stages import canonical_json, finished, fingerprint, lock, read_record, run_stage, write_atomically
+from hnhub.stages import canonical_json, fingerprint, finished, lock, read_record, run_stage, write_atomically
 
 
 def write(text: str):

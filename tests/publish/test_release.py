@@ -74,7 +74,8 @@ def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: P
         return tmp_path
 
     def publish(path: Path, item: Item) -> Pushed:
-        return Pushed(item.target.repo, "url", Plan("c" * 40, ()), "c" * 40, True, None, 4, item.target.tag, None)
+        done = {"committed": True, "pull_request": None, "verified": 4, "tag": item.target.tag, "collection": None}
+        return Pushed(item.target.repo, "url", Plan("c" * 40, ()), "c" * 40, **done)
 
     outcomes = run_release(items, build, publish)
     assert built == ["scifact", "org/My corpus"]
