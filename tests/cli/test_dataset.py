@@ -76,7 +76,7 @@ def test_card_check_finds_what_differs_and_card_mends_it(dataset: Path) -> None:
 def test_repository_and_results_go_into_card_facts_and_manifest(dataset: Path, tmp_path: Path) -> None:
     keys = ("model", "variant", "corpus", "metric", "value", "against", "difference", "low", "high", "verdict")
     results = tmp_path / "results.json"
-    results.write_text(json.dumps({"results": [dict.fromkeys(keys, "measured")]}))
+    results.write_text(json.dumps({"training": [dict.fromkeys(keys, "measured")]}))
     result = CliRunner().invoke(card, [str(dataset), "--repo", "me/tiny", "--results", str(results)])
     assert result.exit_code == 0
     text = (dataset / "README.md").read_text()

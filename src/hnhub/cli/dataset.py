@@ -87,7 +87,7 @@ def card(dataset: str, check: bool, repo: str | None, results: Path | None, save
     if folder is None and (repo or results or save):
         raise click.UsageError("--repo, --results and --save need the path of a dataset")
     facts = _json(facts_path)
-    facts |= ({"repo": repo} if repo else {}) | ({"training": _json(results)["results"]} if results else {})
+    facts |= ({"repo": repo} if repo else {}) | ({"training": _json(results)["training"]} if results else {})
     text = render_card(facts)
     if check:
         if not card_path.is_file() or card_path.read_text(encoding="utf-8") != text:
