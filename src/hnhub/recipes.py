@@ -9,7 +9,7 @@ from types import ModuleType
 from hnhub.errors import InputError, UsageError
 from hnhub.records import METHODS, PAPER_METHODS, Recipe
 
-__all__ = ["Decision", "builder_names", "find_decision", "ordered"]
+__all__ = ["Decision", "find_decision", "ordered"]
 
 # In a wheel the builders lie inside the package, in a checkout beside src/.
 _FOLDERS = (Path(__file__).parent / "builders", Path(__file__).parents[2] / "builders")
@@ -23,11 +23,6 @@ class Decision:
     recipe: Recipe
     prompts: Mapping[str, Path]
     """Prompt files by task, in place of the shipped ones."""
-
-
-def builder_names() -> list[str]:
-    """The names of the shipped builders, sorted."""
-    return sorted({path.stem.replace("_", "-") for folder in _FOLDERS for path in folder.glob("[!_]*.py")})
 
 
 def find_decision(corpus: str, file: Path | None = None) -> Decision:

@@ -94,6 +94,13 @@ def test_a_folder_that_was_built_again_is_read_again(tmp_path: Path, cache: Path
     assert (len(first["train"]), len(second["train"])) == (11, 12)
 
 
+def test_a_corpus_of_the_hub_has_a_name_that_no_folder_can_have(tmp_path: Path, cache: Path) -> None:
+    folder = make_dataset(tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"corpus": "owner/name@v1"}))
+    assert load_run(folder)["train"].num_rows
+
+
 def test_texts_are_joined_from_the_user_s_copy(tmp_path: Path, cache: Path) -> None:
     open_, gated = tmp_path / "open", tmp_path / "gated"
     published = make_dataset(open_)

@@ -1,6 +1,7 @@
 """A finished dataset folder as Hugging Face datasets, without the Hub: `from hnhub import load_run`."""
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,8 @@ class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         parts = [file_sha256(manifest), *(file_sha256(corpus / name) for name in _SOURCES if corpus)]
         kwargs |= {
             "config_name": config,
-            "dataset_name": f"{self._folder.manifest['corpus']}-hard-negatives",
+            # A folder of the cache is named after it, and a corpus of the Hub is owner/name@revision.
+            "dataset_name": re.sub(r"[^\w.-]+", "--", f"{self._folder.manifest['corpus']}-hard-negatives"),
             "hash": hashlib.sha256("".join(parts).encode()).hexdigest()[:32],
         }
         super().__init__(**kwargs)
