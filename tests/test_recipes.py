@@ -9,7 +9,7 @@ import pytest
 
 from hnhub.corpus.catalog import CATALOG
 from hnhub.errors import InputError, UsageError
-from hnhub.recipes import builder_names, find_decision, ordered
+from hnhub.recipes import find_decision, ordered
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OWN = "from hnhub.records import Recipe\nVERSION = '2.0.0'\nRECIPE = Recipe(corpus='mine', methods=('bm25', 'llm'))\n"
@@ -24,7 +24,8 @@ def test_every_corpus_of_the_catalog_has_a_builder(corpus: str) -> None:
 
 def test_every_builder_is_for_a_corpus_of_the_catalog() -> None:
     families = {name.rpartition("-")[0] for name in CATALOG if name.startswith("cqadupstack-")}
-    assert set(builder_names()) <= set(CATALOG) | families
+    names = {path.stem.replace("_", "-") for path in (REPOSITORY / "builders").glob("*.py")}
+    assert names <= set(CATALOG) | families
 
 
 def test_a_builder_of_ones_own(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_builders_are_found_in_a_wheels_layout(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "src" / "hnhub", tmp_path / "hnhub", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(REPOSITORY / "builders", tmp_path / "hnhub" / "builders")
     assert '"builders" = "hnhub/builders"' in (REPOSITORY / "pyproject.toml").read_text()
-    code = "import hnhub.recipes as r; print(r.__file__, r.find_decision('scifact').version, len(r.builder_names()))"
+    code = "import hnhub.recipes as r; print(r.__file__, r.find_decision('scifact').version)"
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -69,5 +70,6 @@ def test_builders_are_found_in_a_wheels_layout(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert result.stdout.split()[0].startswith(str(tmp_path))
-    assert int(result.stdout.split()[2]) >= 20
+    file, version = result.stdout.split()
+    assert file.startswith(str(tmp_path))
+    assert version != "0.0.0"
