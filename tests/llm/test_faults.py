@@ -45,6 +45,16 @@ def test_fault_costs_no_answer(fault, tgi, tmp_path, ask_for):
         assert journal.execute("SELECT count(*), (SELECT count(*) FROM failures) FROM answers").fetchone() == (N, 0)
 
 
+def test_an_endpoint_that_asks_for_a_day_is_not_waited_for(tmp_path, ask_for):
+    with Scripted(fault=lambda *_: "429 with Retry-After") as server:
+        server.retry_after = "86400"
+        with (
+            open_model([server.url], journal=tmp_path / "j.sqlite") as model,
+            pytest.raises(ServiceError, match="429: slow down"),
+        ):
+            list(model.ask([ask_for(0)]))
+
+
 def test_connection_refused_until_the_server_is_there(tmp_path, ask_for):
     with Scripted() as server:
         with open_model([server.url], journal=tmp_path / "j.sqlite") as model:

@@ -61,6 +61,7 @@ class Scripted:
         self.bodies: list[dict[str, Any]] = []
         self.most_at_once = self._now = 0
         self.tokens = 0
+        self.retry_after = "1"
         """All that a provider would bill, lost answers included."""
         self._ready = threading.Event()
         self._port = port
@@ -173,7 +174,7 @@ class Scripted:
         data = json.dumps(content).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         if fault == "429 with Retry-After":
-            return _send(writer, 429, {"error": "slow down"}, {"Retry-After": "1"})
+            return _send(writer, 429, {"error": "slow down"}, {"Retry-After": self.retry_after})
         if fault in ("429", "500", "503"):
             return _send(writer, int(fault), {"error": {"message": "scripted"}})
         if fault == "invalid JSON":

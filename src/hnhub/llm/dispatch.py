@@ -30,6 +30,8 @@ _TRIES = 6
 _LAST_STRAW = 3
 """Requests in a row that used up their tries before the endpoints count as broken."""
 _LONGEST_WAIT = 60.0
+_LONGEST_ASKED = 600.0
+"""Seconds. Endpoints that all ask to wait longer (a day's quota is used up, say) count as gone."""
 
 
 @dataclass(eq=False)
@@ -267,12 +269,15 @@ class Dispatcher:
         endpoint.not_before = max(endpoint.not_before, now + wait)
 
     def _too_long(self, now: float, fault: Fault) -> bool:
-        return now - self._alive > self.patience + (self.deadline if fault.kind == "broken" else 0)
+        back = min(one.not_before for one in self.endpoints if not one.dead)
+        return back - now > _LONGEST_ASKED or now - self._alive > self.patience + (
+            self.deadline if fault.kind == "broken" else 0
+        )
 
     def _again(self, job: Job, endpoint: Endpoint, fault: Fault) -> None:
         job.tries += 1
         if job.tries < _TRIES:
-            wait = self._backoff(job.tries) if fault.wait is None else fault.wait
+            wait = self._backoff(job.tries) if fault.wait is None else min(fault.wait, _LONGEST_ASKED)
             self._loop.call_later(wait, self._requeue, job)
             return
         self._exhausted += 1
