@@ -39,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         time.sleep(self.server.delay)
         self.server.requests.append(body)
+        if self.server.faulty and self.fault(len(self.server.requests) % 7):
+            return
         self.reply(
             200,
             {
@@ -51,6 +53,18 @@ class _Handler(BaseHTTPRequestHandler):
                 "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
             },
         )
+
+    def fault(self, which: int) -> bool:
+        """Do something else than answer, for some of the requests; True if so."""
+        if which == 1:
+            self.reply(429, {"error": {"message": "overloaded"}})
+        elif which == 3:
+            self.reply(500, {"error": {"message": "out of order"}})
+        elif which == 5:
+            self.close_connection = True  # not a byte of an answer
+        else:
+            return False
+        return True
 
     def reply(self, status: int, value: object) -> None:
         data = json.dumps(value).encode()
@@ -82,10 +96,13 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def model_server(delay: float = 0.0) -> Iterator[ThreadingHTTPServer]:
-    """The server, answering after `delay` seconds; `.url` is its address and `.requests` what it was asked."""
+def model_server(delay: float = 0.0, *, faulty: bool = False) -> Iterator[ThreadingHTTPServer]:
+    """The server, answering after `delay` seconds; `.url` is its address and `.requests` what it was asked.
+
+    A faulty one refuses, fails or hangs up on three requests of seven.
+    """
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.delay, server.requests = delay, []
+    server.delay, server.faulty, server.requests = delay, faulty, []
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

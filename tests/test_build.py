@@ -143,6 +143,18 @@ def test_killed_at_ten_moments_a_build_ends_with_the_same_bytes(corpus: Path, en
     assert not list((tmp_path / "killed" / "made").glob("**/.work/*"))
 
 
+def test_an_endpoint_full_of_faults_gives_the_same_dataset(
+    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    sound = hnhub(*arguments(corpus, tmp_path / "sound", endpoint))
+    assert sound.returncode == 0, sound.stderr
+    with model_server(faulty=True) as server:
+        built = hnhub(*arguments(corpus, tmp_path / "faulty", server.url), HNHUB_HOME=str(tmp_path / "home"))
+    assert built.returncode == 0, built.stderr
+    assert len(server.requests) > 150  # what was refused was asked again
+    assert content(tmp_path / "faulty" / "made" / "dataset") == content(tmp_path / "sound" / "made" / "dataset")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

@@ -1,11 +1,13 @@
 """The docs: generated parts are what the code says, links lead somewhere."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from generated_docs import DOCS, PARTS, replaced
+from hnhub.publish.card import render_card
 
 REPOSITORY = DOCS.parent
 PAGES = sorted([*DOCS.glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"])
@@ -22,3 +24,10 @@ def test_generated_parts_are_fresh(name: str) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("facts", sorted((REPOSITORY / "dataset_cards").glob("*.json")), ids=lambda path: path.stem)
+def test_committed_cards_say_what_their_facts_say(facts: Path) -> None:
+    assert facts.with_suffix(".md").read_text(encoding="utf-8") == render_card(
+        json.loads(facts.read_text(encoding="utf-8"))
+    )
