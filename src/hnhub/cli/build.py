@@ -87,15 +87,17 @@ def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
     from hnhub.recipes import ordered
 
     given = {name: options[name] for name in _DECISIONS if options[name] is not None}
-    if "max_margin" in given:
-        given.setdefault("max_percent", None)
+    for one, other in (("max_margin", "max_percent"), ("max_percent", "max_margin")):
+        if one in given:
+            given.setdefault(other, None)  # one on the command line replaces the builder's other
     if given.get("round_trip") == 0:
         given["round_trip"] = None
     if options["methods"]:
         given["methods"] = ordered(options["methods"])
     recipe = replace(decision.recipe, **given)
     last = recipe.rank_max or recipe.depth
-    if last - recipe.rank_min + 1 < recipe.negatives:
+    mined = set(recipe.methods) - {"llm", "llm-pos"}
+    if mined and last - recipe.rank_min + 1 < recipe.negatives:
         raise UsageError(
             f"ranks {recipe.rank_min} to {last} hold fewer than {recipe.negatives} negatives",
             do="widen --depth, --rank-min and --rank-max, or lower --negatives",

@@ -55,8 +55,16 @@ build_options = stack(
     ),
     click.option("--rank-min", type=click.IntRange(1), help="Choose from this rank on."),
     click.option("--rank-max", type=click.IntRange(1), help="Choose up to this rank."),
-    click.option("--max-percent", type=float, help="ce: drop candidates over this share of the positive's score."),
-    click.option("--max-margin", type=float, help="ce: drop candidates over the positive's score minus this instead."),
+    click.option(
+        "--max-percent",
+        type=click.FloatRange(0, min_open=True),
+        help="ce: drop candidates over this share of the positive's score.",
+    ),
+    click.option(
+        "--max-margin",
+        type=click.FloatRange(0),
+        help="ce: drop candidates over the positive's score minus this instead.",
+    ),
     click.option(
         "--on-shortfall",
         type=click.Choice(["drop", "keep", "fail"]),
@@ -86,11 +94,13 @@ build_options = stack(
     click.option(
         "--max-tokens", type=click.IntRange(1), help="Stop before the LLM has read and written more than this."
     ),
-    click.option("--max-cost", type=float, help="Stop before this is spent; needs --price."),
+    click.option(
+        "--max-cost", type=click.FloatRange(0, min_open=True), help="Stop before this is spent; needs --price."
+    ),
     click.option(
         "--price",
         nargs=2,
-        type=float,
+        type=click.FloatRange(0),
         metavar="IN OUT",
         help="Of a million tokens read and of a million written, for --max-cost.",
     ),

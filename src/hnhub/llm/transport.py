@@ -54,7 +54,7 @@ class Door:
         parts = urlsplit(url)
         # Asked here, once: aiohttp's own trust_env reads the environment and .netrc for every request (2 ms).
         proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-        return cls(session, url, _headers(parts.hostname or "", credentials), proxy)
+        return cls(session, url, _headers(parts.hostname or "", credentials, secure=parts.scheme == "https"), proxy)
 
     async def get(self, path: str) -> Any:
         """The JSON there, or None if there is none. Raises Fault if the server is not there or wants no part of us."""
@@ -112,12 +112,12 @@ async def _read(response: "aiohttp.ClientResponse") -> bytes:
     return bytes(content)
 
 
-def _headers(host: str, credentials: str | None) -> dict[str, str]:
-    """The Hub's token goes to Hugging Face's hosts only; others get `HNHUB_API_KEY`, or the address's user and password."""
+def _headers(host: str, credentials: str | None, *, secure: bool) -> dict[str, str]:
+    """The Hub's token goes to Hugging Face's own hosts only, and by https; others (Spaces too) get `HNHUB_API_KEY`, or the address's user and password."""
     headers = {"content-type": "application/json", "accept": "application/json"}
     if credentials is not None:
         headers["authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
-    elif host.endswith((".huggingface.cloud", ".huggingface.co", ".hf.space")):
+    elif secure and host.endswith((".huggingface.cloud", ".huggingface.co")):
         from huggingface_hub import get_token
 
         if token := get_token():

@@ -81,7 +81,7 @@ def make_rows(
             drops += [drop for drop in lost if drop.query_id not in told]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    _write_ledgers(out, stages, drops)
+    _write_ledgers(out, stages, drops, details=publish_text)
     held_out = _write_held_out(out, corpus / "queries.parquet")
     return {"counts": counts, "held_out": held_out, "publishes_text": publish_text}
 
@@ -169,6 +169,8 @@ def _write_method(
                 rows = to_triplets(scored, recipe.negatives, keep_short=recipe.on_shortfall == "keep")
                 for query_id in rows["query_id"]:
                     without.pop(query_id, None)
+                if texts is None:  # a dropped text may have been dropped because it copies a passage
+                    scored = scored.filter(pl.col("document_id").is_not_null() | (pl.col("verdict") == "keep"))
                 if hide_query:
                     scored = scored.with_columns(pl.lit(None, pl.String).alias("query"))
                 scored_writers[split].write(scored)
@@ -209,10 +211,13 @@ def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:
         yield rest
 
 
-def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop]) -> None:
+def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop], *, details: bool) -> None:
+    """Without `details` what a drop's detail quotes is left out: a query that was copied from a passage is the passage's."""
     for name, path in sorted(stages.items()):
+        detail = pl.col("detail") if details else pl.lit(None, pl.String).alias("detail")
         batches = pq.ParquetFile(path, pre_buffer=False).iter_batches()
-        write_parquet(out / "ledger" / f"{name}.parquet", map(pl.DataFrame, batches), LEDGER)
+        frames = (pl.DataFrame(batch).with_columns(detail) for batch in batches)
+        write_parquet(out / "ledger" / f"{name}.parquet", frames, LEDGER)
     rows = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).select(LEDGER.names())
     write_parquet(out / "ledger" / "rows.parquet", [rows], LEDGER)
 
