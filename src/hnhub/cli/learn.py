@@ -55,7 +55,7 @@ _prefixes = stack(
     help="margin-mse and kl distil CONFIG-scored.",
 )
 @click.option("--teacher-temperature", type=float, help="kl: the teacher's scores are divided by it.")
-@click.option("--epochs", type=float, default=1.0, show_default=True)
+@click.option("--epochs", type=float, default=1.0, show_default=True, help="Passes over the rows.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Rows a step and device.")
 @click.option("--mini-batch", type=click.IntRange(1), default=16, show_default=True, help="Rows in memory at once.")
 @click.option(
@@ -80,7 +80,7 @@ _prefixes = stack(
     help="Measure the held-out loss so often and keep the best model.",
 )
 @click.option("--patience", type=click.IntRange(1), help="Stop after so many evaluations without a better loss.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is drawn.")
 @click.option("--reporter", default="none", show_default=True, help="trackio, wandb, tensorboard, ...")
 @click.option(
     "--test-corpus",
@@ -148,7 +148,7 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
 @click.argument("model", required=False)
 @click.option("--corpus", required=True, help="A name of the catalog, a Hub dataset, or any name with --corpus-dir.")
 @click.option("--corpus-dir", type=_FOLDER, help="Read the corpus from this folder.")
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", default="test", show_default=True, help="The judged split to evaluate on.")
 @click.option(
     "--metric",
     "metrics",
