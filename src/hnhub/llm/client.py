@@ -184,7 +184,8 @@ class Model:
     def _take(self, pending: _Pending, variant: Request, outcome: Stored | Failed) -> None:
         """Turn an outcome into the answer, or count a bad ask."""
         if isinstance(outcome, Failed):
-            pending.answer = self._answer(pending, variant, None, failure=outcome.reason)
+            # Without the server's own words: they may differ from one try to the next, and this text is published.
+            pending.answer = self._answer(pending, variant, None, failure=outcome.reason.partition(": ")[0])
             return
         pending.prompt_tokens += outcome.prompt_tokens
         pending.completion_tokens += outcome.completion_tokens

@@ -25,13 +25,16 @@ __all__ = ["Dispatcher", "Job"]
 
 log = logging.getLogger(__name__)
 
-_TRIES = 6
-"""Of one request that gets no proper answer; refusals and lost connections do not count."""
+_STRIKES = {"broken": 1, "useless": 3}
+"""What a try without a proper answer counts; refusals and lost connections do not count."""
+_OUT = 18
+"""Strikes of one request before it is given up: a passing fault (a server that restarts) must not cost a row."""
 _LAST_STRAW = 3
 """Requests in a row that used up their tries before the endpoints count as broken."""
 _LONGEST_WAIT = 60.0
+_LONGEST_RETRY = 5.0
 _LONGEST_ASKED = 600.0
-"""Seconds. Endpoints that all ask to wait longer (a day's quota is used up, say) count as gone."""
+"""Seconds: before an endpoint, or one request, is tried again unasked, and when asked. Endpoints that all ask to wait longer (a day's quota is used up, say) count as gone."""
 
 
 @dataclass(eq=False)
@@ -42,6 +45,7 @@ class Job:
     key: bytes
     request: Request
     then: Callable[[Stored | Failed], None]
+    strikes: int = 0
     tries: int = 0
 
     @cached_property
@@ -245,7 +249,7 @@ class Dispatcher:
 
     def _faulted(self, job: Job, endpoint: Endpoint, fault: Fault, sent: float) -> None:
         now = self._loop.time()
-        if fault.kind == "broken":
+        if fault.kind in _STRIKES:
             self._again(job, endpoint, fault)
         else:
             self._ready.appendleft(job)
@@ -254,7 +258,7 @@ class Dispatcher:
             log.warning("%s is left out: %s", endpoint.door.url, fault.reason)
         elif fault.kind == "refused":
             endpoint.pace.refused(now, sent)
-        if fault.kind in ("refused", "lost") or (fault.kind == "broken" and len(self.endpoints) > 1):
+        if fault.kind in ("refused", "lost") or (fault.kind in _STRIKES and len(self.endpoints) > 1):
             self._leave_out(endpoint, fault, sent)
         if all(one.dead for one in self.endpoints) or self._too_long(now, fault):
             self._fail(self._gone(fault))
@@ -271,27 +275,28 @@ class Dispatcher:
     def _too_long(self, now: float, fault: Fault) -> bool:
         back = min(one.not_before for one in self.endpoints if not one.dead)
         return back - now > _LONGEST_ASKED or now - self._alive > self.patience + (
-            self.deadline if fault.kind == "broken" else 0
+            self.deadline if fault.kind in _STRIKES else 0
         )
 
     def _again(self, job: Job, endpoint: Endpoint, fault: Fault) -> None:
         job.tries += 1
-        if job.tries < _TRIES:
-            wait = self._backoff(job.tries) if fault.wait is None else min(fault.wait, _LONGEST_ASKED)
+        job.strikes += _STRIKES[fault.kind]
+        if job.strikes < _OUT:
+            wait = self._backoff(job.tries, _LONGEST_RETRY) if fault.wait is None else min(fault.wait, _LONGEST_ASKED)
             self._loop.call_later(wait, self._requeue, job)
             return
         self._exhausted += 1
         if self._exhausted >= _LAST_STRAW:
             self._fail(self._gone(fault))
-        self._write(job, endpoint, Failed(f"{fault.reason} ({job.tries} tries)"))
+        self._write(job, endpoint, Failed(fault.reason))
 
     def _requeue(self, job: Job) -> None:
         if id(job.owner) not in self._closed:
             self._ready.appendleft(job)
             self._pump()
 
-    def _backoff(self, times: int) -> float:
-        return min(_LONGEST_WAIT, 0.1 * 2.0**times) * self._random.uniform(0.5, 1.5)
+    def _backoff(self, times: int, longest: float = _LONGEST_WAIT) -> float:
+        return min(longest, 0.1 * 2.0**times) * self._random.uniform(0.5, 1.5)
 
     def _gone(self, fault: Fault) -> ServiceError:
         where = ", ".join(endpoint.door.url for endpoint in self.endpoints)

@@ -91,7 +91,7 @@ def _hugging_face(name: str) -> str:
 
 
 async def detect(door: Door, api: str, model: str | None) -> Served:
-    """Ask an endpoint what it is. Raises Fault (`lost`, `broken`, `refused`, `fatal`)."""
+    """Ask an endpoint what it is. Raises Fault (`lost`, `broken`, `useless`, `refused`, `fatal`)."""
     if api in ("auto", "tgi"):
         info = await door.get("/info")
         if isinstance(info, dict) and "model_id" in info and ("router" in info or "max_total_tokens" in info):

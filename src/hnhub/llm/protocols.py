@@ -35,8 +35,8 @@ class Reply:
 class Fault(Exception):
     """A try that brought no answer; `kind` says what to do about it.
 
-    `refused` (429, 503: fewer at once, later), `lost` (no connection), `broken` (anything else worth another try),
-    `rejected` (this request is bad, the next may not be), `fatal` (no request will do).
+    `refused` (429, 503: fewer at once, later), `lost` (no connection), `broken` (the server or the line failed),
+    `useless` (an answer that none can use, or that came too late), `rejected` (this request is bad, the next may not be), `fatal` (no request will do).
     """
 
     def __init__(self, kind: str, reason: str, *, wait: float | None = None, charged: bool = False) -> None:
@@ -106,17 +106,17 @@ def _tgi_parameters(request: Request, schema: Any) -> dict[str, Any]:
 def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: bytes) -> Reply:
     """The answer in a response with status 200. Raises Fault (`broken`) if it is none."""
     if "json" not in content_type:
-        raise Fault("broken", f"an answer of type {content_type or 'unknown'}, not JSON", charged=True)
+        raise Fault("useless", f"an answer of type {content_type or 'unknown'}, not JSON", charged=True)
     try:
         content = json.loads(data)
     except ValueError as error:
-        raise Fault("broken", "an answer that is not valid JSON", charged=True) from error
+        raise Fault("useless", "an answer that is not valid JSON", charged=True) from error
     try:
         reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise Fault("broken", f"an answer without its parts ({type(error).__name__}: {error})", charged=True) from error
+        raise Fault("useless", f"an answer without its parts ({type(error).__name__}: {error})", charged=True) from error
     if not reply.text.strip():
-        raise Fault("broken", "an empty answer", charged=True)
+        raise Fault("useless", "an empty answer", charged=True)
     return reply
 
 

@@ -77,7 +77,7 @@ class Door:
     async def fetch(
         self, verb: str, path: str, data: bytes | None, deadline: float = _ASKING
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and content, within `deadline` seconds. Raises Fault (`lost`, `broken`)."""
+        """Status, headers and content, within `deadline` seconds. Raises Fault (`lost`, `broken`, `useless`)."""
         import aiohttp
 
         begun = False
@@ -94,7 +94,7 @@ class Door:
         except aiohttp.ClientConnectorError as error:
             raise Fault("lost", f"no connection ({error.os_error.strerror or type(error).__name__})") from error
         except TimeoutError as error:
-            raise Fault("broken", f"no answer within {deadline:g} s", charged=True) from error
+            raise Fault("useless", f"no answer within {deadline:g} s", charged=True) from error
         except (aiohttp.ClientError, OSError) as error:
             where = "in mid-answer" if begun else "before an answer"
             raise Fault("broken", f"connection lost {where}", charged=True) from error
@@ -108,7 +108,7 @@ async def _read(response: "aiohttp.ClientResponse") -> bytes:
         content += chunk
         if len(content) > _LARGEST:
             response.close()
-            raise Fault("broken", f"an answer of over {_LARGEST} bytes", charged=True)
+            raise Fault("useless", f"an answer of over {_LARGEST} bytes", charged=True)
     return bytes(content)
 
 
