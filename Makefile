@@ -22,7 +22,7 @@ demo: $(STAMP)
 	$(BIN)/hnhub show runs/pydocs/dataset --rows 3
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hnhub.llm import embedded
+from hnhub.llm import embedded, journal
 from hnhub.llm.client import open_model
 from hnhub.llm.types import Message, Request
 from llm_servers.tgi_adapter import TgiAdapter
@@ -101,7 +101,8 @@ def test_structured_output_and_refusals_over_tgi(server, tmp_path):
         assert model.identity["server"] == "TGI 3.3.6-dev0"
     assert [answer.failure is None for answer in answers] == [True, True, False]
     assert all(set(answer.value) == {"query"} for answer in answers[:2])
-    assert "max_new_tokens` must be <= 2048" in str(answers[2].failure)
+    assert answers[2].failure == "HTTP 422"
+    assert "max_new_tokens` must be <= 2048" in journal.stats(tmp_path / "j.sqlite")["failures"][0]["reason"]
 
 
 def test_the_child_ends_when_its_parent_is_killed(local_home):
