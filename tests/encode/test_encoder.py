@@ -49,8 +49,9 @@ def test_a_maximum_length_cuts(minilm):
 
 
 def test_static_embeddings_have_no_body_to_lower(static_model, texts):
-    static = Encoder(static_model, device="cpu", dtype="bfloat16")
+    static = Encoder(static_model, device="cpu", dtype="bfloat16", max_length=8)
     assert static.dtype == "float32"
+    assert static.identity()["max_length"] is None  # it has none, so what was asked for is ignored
     vectors = static.encode_documents(texts(100))
     assert vectors.shape == (100, static.dimension)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hnhub.encode.encoder import Encoder
 from hnhub.errors import InputError
 from hnhub.learn.evaluate import depth_for, evaluate, judged, open_split, retrieve, write_evaluation
 from hnhub.learn.runs import read_run, run_of_mapping
-from hnhub.learn.search import DenseSearcher, open_encoder, rerank
+from hnhub.learn.search import DenseSearcher, rerank
 
 # Anserini's BM25 over flat text (k1 0.9, b 0.4), nDCG@10: beir-v1.0.0 regressions; Cranfield: its SOURCES.md.
 BM25 = {"scifact": 0.6789, "nfcorpus": 0.3218, "cranfield": 0.3661}
@@ -32,7 +33,7 @@ def test_a_split_holds_its_judged_queries(things):
 
 
 def test_a_bi_encoder_is_searched_exactly_and_its_embeddings_are_kept(things, static_model, tmp_path):
-    encoder = open_encoder(static_model)
+    encoder = Encoder(static_model)
     searcher = DenseSearcher.open(encoder, things.documents, tmp_path)
     found = evaluate(retrieve(searcher, things, 100), things, model="static", settings=encoder.identity())
     ids = pl.read_parquet(things.documents)["document_id"]

@@ -4,13 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.errors import UsageError
 from hnhub.learn.evaluate import open_split
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.model_card import render_model_card
-from hnhub.learn.presets import find_preset
-from hnhub.learn.search import open_encoder
 from hnhub.learn.train import settings_for, train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.progress import listening
@@ -95,23 +94,19 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, stati
 def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset, tiny_bert, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", limit=8)
     settings = settings_for(tiny_bert, preset="e5", **FEW)
-    assert (settings.query_prefix, settings.document_prefix, settings.temperature) == ("query: ", "passage: ", 0.01)
-    train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
-    trained = open_encoder(str(tmp_path / "model"))
+    assert (settings.preset, settings.temperature) == ("e5", 0.01)
+    record = train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
+    assert record.facts["settings"]["query_prefix"] == "query: "
+    trained = Encoder(str(tmp_path / "model"))
     assert (trained.query_prompt, trained.document_prompt) == ("query: ", "passage: ")
-    bare = open_encoder(str(tmp_path / "model"), query_prefix="", document_prefix="")
+    bare = Encoder(str(tmp_path / "model"), query_prompt="", document_prompt="")
     np.testing.assert_allclose(trained.encode_queries(["a"]), bare.encode_queries(["query: a"]), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(trained.encode_queries(["a"])), 1, atol=1e-6)
-
-
-def test_presets_are_found_by_name_and_checked():
-    assert find_preset("intfloat/e5-base-v2").name == "e5"
-    assert find_preset("thenlper/gte-base").name == "gte"
-    assert find_preset("distilbert/distilbert-base-uncased").name == "bert"
-    assert find_preset("intfloat/multilingual-e5-large-instruct").name == "plain"
-    assert find_preset("something/else").name == "plain"
-    with pytest.raises(UsageError, match="no preset 'e6'"):
-        find_preset("a", "e6")
+    folder = str(tmp_path / "model")
+    again = train_stage(tmp_path / "again", data, resolve(folder), settings_for(folder, document_prefix="p: ", **FEW))
+    assert again.facts["settings"]["preset"] == "plain"
+    assert again.facts["settings"]["query_prefix"] == "query: "  # what is saved with a model is kept
+    assert again.facts["settings"]["document_prefix"] == "p: "
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ _prefixes = stack(
     click.option(
         "--preset", type=click.Choice(_PRESETS), help="How the model's family is used.  [default: by its name]"
     ),
-    click.option("--query-prefix", help="Before every query.  [default: the preset's]"),
-    click.option("--document-prefix", help="Before every passage.  [default: the preset's]"),
+    click.option(
+        "--query-prefix", help="Before every query.  [default: what is saved with the model, else the preset's]"
+    ),
+    click.option("--document-prefix", help="Before every passage.  [default: likewise]"),
     click.option("--max-length", type=click.IntRange(1), help="Tokens of a text."),
 )
 
@@ -61,7 +63,7 @@ _prefixes = stack(
 @click.option(
     "--cached/--not-cached", default=True, show_default=True, help="Large batches in little memory, for time."
 )
-@click.option("--learning-rate", type=float, help="[default: the preset's]")
+@click.option("--learning-rate", type=float, help="[default: 2e-5]")
 @click.option("--warmup", type=float, default=0.1, show_default=True, help="Share of the steps.")
 @click.option("--bf16/--no-bf16", default=None, help="[default: where the device has units for it]")
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time.")
@@ -108,7 +110,7 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
     from hnhub.learn.training_data import load_training_data
 
     names = set(TrainSettings.__dataclass_fields__)
-    settings = settings_for(model, options["preset"], **{k: v for k, v in options.items() if k in names})
+    settings = settings_for(model, **{k: v for k, v in options.items() if k in names})
     ref = resolve(model)
     with watching():
         data = load_training_data(
@@ -222,10 +224,11 @@ def compare(plan: Path, out: Path | None, as_json: bool) -> None:
 
 def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any]) -> "tuple[Run, dict[str, Any]]":
     """The run to score, and what it depends on."""
+    from hnhub.encode.encoder import Encoder
     from hnhub.home import home
     from hnhub.learn.evaluate import retrieve
     from hnhub.learn.runs import read_run
-    from hnhub.learn.search import DenseSearcher, open_encoder, rerank
+    from hnhub.learn.search import DenseSearcher, rerank
 
     settings: dict[str, Any] = {"depth": depth}
     if options["from_run"]:
@@ -234,11 +237,11 @@ def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any])
         run = retrieve(_bm25(test), test, depth)
     else:
         assert model is not None
-        encoder = open_encoder(
+        encoder = Encoder(
             model,
             preset=options["preset"],
-            query_prefix=options["query_prefix"],
-            document_prefix=options["document_prefix"],
+            query_prompt=options["query_prefix"],
+            document_prompt=options["document_prefix"],
             max_length=options["max_length"],
         )
         settings |= encoder.identity()

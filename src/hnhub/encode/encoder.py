@@ -1,5 +1,6 @@
 """A bi-encoder: texts to vectors, the same as sentence-transformers gives, with less padding and less work."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,15 +10,18 @@ from numpy.typing import NDArray
 from hnhub.encode.batches import longest, token_budget_batches, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, devices, token_budget
 from hnhub.encode.models import ModelRef, quiet_loading, resolve
+from hnhub.encode.presets import choose_prompts, find_preset
 from hnhub.errors import HnhubError, InputError, MissingExtra
 
 __all__ = ["Encoder"]
+
+log = logging.getLogger(__name__)
 
 _SAMPLE = 64
 
 
 class Encoder:
-    """Any sentence-transformers model, with its prompts or the ones given.
+    """Any sentence-transformers model, with the prompts given, else its own, else its family's preset.
 
     The transformer's body runs in bfloat16 where the device gains from it; pooling and what follows run in float32 (pooled in
     bfloat16, MiniLM's vectors keep a cosine of .9965 to float32's; pooled in float32, .9999). Vectors of models that
@@ -28,6 +32,7 @@ class Encoder:
         self,
         model: str,
         *,
+        preset: str | None = None,
         query_prompt: str | None = None,
         document_prompt: str | None = None,
         max_length: int | None = None,
@@ -36,11 +41,13 @@ class Encoder:
     ) -> None:
         """Load `model` (an id on the Hub or a folder).
 
-        None means: the model's own prompts and maximum length, the first GPU or the CPU, what suits the device. Raises
-        InputError if there is no such model or it compares otherwise than by cosine or dot product, MissingExtra without
-        sentence-transformers, ServiceError if the Hub is needed and doesn't answer.
+        None means: the preset that its name matches, the model's own prompts (or the preset's, where it has none) and maximum
+        length, the first GPU or the CPU, what suits the device. Static embeddings have no maximum length, so none is set.
+        Raises InputError if there is no such model or it compares otherwise than by cosine or dot product, UsageError if there
+        is no such preset, MissingExtra without sentence-transformers, ServiceError if the Hub is needed and doesn't answer.
         """
         self.ref: ModelRef = resolve(model)
+        known = find_preset(self.ref.name, preset)
         self.device = device or devices()[0]
         self.dtype: Dtype = dtype or body_dtype(self.device)
         self._max_length = max_length
@@ -50,10 +57,9 @@ class Encoder:
                 f"model {self.ref.name}: compares by {self._model.similarity_fn_name}",
                 do="give a model that compares by cosine or dot product",
             )
-        prompts: dict[str, str] = self._model.prompts
-        named = next((prompts[name] for name in ("document", "passage", "corpus") if prompts.get(name)), "")
-        self.query_prompt = prompts.get("query", "") if query_prompt is None else query_prompt
-        self.document_prompt = named if document_prompt is None else document_prompt
+        self.query_prompt, self.document_prompt = choose_prompts(
+            self._model.prompts, known, query=query_prompt, document=document_prompt
+        )
         if self.dtype == "bfloat16":
             self._lower_body()
 
@@ -112,7 +118,9 @@ class Encoder:
 
         with quiet_loading():
             model = SentenceTransformer(self.ref.source, revision=self.ref.hub_revision, device=self.device)
-        if self._max_length is not None:
+        if self._max_length is not None and longest(model) is None:
+            log.warning("model %s has no maximum length; %d is ignored", self.ref.name, self._max_length)
+        elif self._max_length is not None:
             model.max_seq_length = self._max_length
         # Some are stored in float16, which CPUs compute slowly and pooling rounds in.
         return model.float().eval()

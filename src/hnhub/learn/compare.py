@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
+from hnhub.encode.presets import identity
 from hnhub.learn.evaluate import Judged, Searcher, depth_for, evaluate, open_split, retrieve, write_evaluation
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.plan import Plan, Variant
 from hnhub.learn.runs import read_run
-from hnhub.learn.search import DenseSearcher, open_encoder
+from hnhub.learn.search import DenseSearcher
 from hnhub.learn.statistics import conclude, sentence
 from hnhub.learn.train import settings_for, train_stage
 from hnhub.learn.training_data import load_training_data
@@ -90,7 +92,7 @@ def _measured(job: _Job, one: _Combination) -> _Cell:
         source, cache = str(folder), folder.parent / ".embeddings"
     what: dict[str, Any] = {"run": variant.run}
     if variant.run is None:
-        what |= resolve(source).identity()
+        what |= identity(source)
     elif variant.run != "bm25":
         what["file"] = file_sha256(_run_file(one))
     parts = {
@@ -106,7 +108,7 @@ def _measured(job: _Job, one: _Combination) -> _Cell:
     def make(folder: Path, _: Path) -> dict[str, Any]:
         depth = depth_for(plan.measures)
         if variant.run is None:
-            encoder = open_encoder(source, max_length=plan.max_length)
+            encoder = Encoder(source, max_length=plan.max_length)
             run = retrieve(DenseSearcher.open(encoder, test.documents, cache), test, depth)
         elif variant.run == "bm25":
             run = retrieve(job.searcher(test), test, depth)

@@ -12,12 +12,11 @@ from hnhub.encode.encoder import Encoder
 from hnhub.encode.shards import Embeddings, embed_documents
 from hnhub.encode.topk import top_k
 from hnhub.learn.evaluate import Judged
-from hnhub.learn.presets import find_preset
 from hnhub.learn.runs import Run
 from hnhub.progress import report
 from hnhub.records import contents
 
-__all__ = ["DenseSearcher", "open_encoder", "rerank"]
+__all__ = ["DenseSearcher", "rerank"]
 
 _PAIRS = 4096
 
@@ -41,22 +40,6 @@ class DenseSearcher:
         queries = self.encoder.encode_queries(texts)
         indices, scores = top_k(queries, self.embeddings.chunks(), k, device=self.encoder.device)
         return indices.astype(np.int32), scores
-
-
-def open_encoder(
-    model: str,
-    *,
-    preset: str | None = None,
-    query_prefix: str | None = None,
-    document_prefix: str | None = None,
-    max_length: int | None = None,
-) -> Encoder:
-    """Load a bi-encoder with the prefixes given, else the ones saved with it, else its preset's."""
-    encoder = Encoder(model, query_prompt=query_prefix, document_prompt=document_prefix, max_length=max_length)
-    if query_prefix is None and document_prefix is None and not (encoder.query_prompt or encoder.document_prompt):
-        known = find_preset(encoder.ref.name, preset)
-        encoder.query_prompt, encoder.document_prompt = known.query_prefix, known.document_prefix
-    return encoder
 
 
 def rerank(

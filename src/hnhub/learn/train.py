@@ -5,7 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +14,10 @@ import polars as pl
 
 from hnhub.encode.devices import body_dtype, devices
 from hnhub.encode.models import ModelRef, quiet_loading
+from hnhub.encode.presets import PRESETS, choose_prompts, find_preset
 from hnhub.errors import InputError, MissingExtra, UsageError
 from hnhub.learn.metrics import score
 from hnhub.learn.model_card import render_model_card
-from hnhub.learn.presets import find_preset
 from hnhub.learn.runs import run_of_matrix
 from hnhub.learn.training_data import TrainingData
 from hnhub.progress import report
@@ -31,7 +31,7 @@ __all__ = ["LOSSES", "TrainSettings", "settings_for", "train", "train_stage"]
 
 log = logging.getLogger(__name__)
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when the same data and settings would give another model."""
 
 LOSSES = ("ranking", "margin-mse", "kl")
@@ -49,15 +49,17 @@ class TrainSettings:
     cached: bool = True
     """GradCache (Gao et al. 2021): memory for `mini_batch` rows only, at the price of a second forward pass."""
     mini_batch: int = 16
-    learning_rate: float
+    learning_rate: float = 2e-5
     warmup: float = 0.1
     """Share of the steps."""
     temperature: float
     teacher_temperature: float = 1.0
     """Of listwise distillation: match it to the spread of the teacher's scores."""
     max_length: int | None = None
-    query_prefix: str = ""
-    document_prefix: str = ""
+    preset: str = "plain"
+    query_prefix: str | None = None
+    """None, for both: what is saved with the model, else the preset's."""
+    document_prefix: str | None = None
     pooling: str | None = None
     normalise: bool | None = None
     seed: int = 0
@@ -86,8 +88,9 @@ def settings_for(model: str, preset: str | None = None, **given: Any) -> TrainSe
     known = set(TrainSettings.__dataclass_fields__)
     if unknown := [name for name in given if name not in known]:
         raise UsageError(f"no training setting {unknown[0]!r}", do=f"use one of: {', '.join(sorted(known))}")
-    values = {name: value for name, value in asdict(found).items() if name in known}
-    return TrainSettings(**values | {name: value for name, value in given.items() if value is not None})
+    values = {name: getattr(found, name) for name in ("temperature", "pooling", "normalise", "max_length")}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return TrainSettings(preset=found.name, **values)
 
 
 def train_stage(
@@ -134,7 +137,7 @@ def train(
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train and save the model and its card into `out`; checkpoints lie in `work`. Returns what was done and measured."""
-    encoder = _load(model, settings)
+    encoder, settings = _load(model, settings)
     before = _held_out_scores(encoder, data.held_out)
     trainer = _trainer(encoder, data, settings, work / "checkpoints")
     with quiet_loading():
@@ -191,7 +194,8 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _load(ref: ModelRef, settings: TrainSettings) -> "SentenceTransformer":
+def _load(ref: ModelRef, settings: TrainSettings) -> "tuple[SentenceTransformer, TrainSettings]":
+    """The model as it is to be trained, and the settings with the prefixes that were settled on."""
     try:
         import sentence_transformers
         import transformers
@@ -201,8 +205,11 @@ def _load(ref: ModelRef, settings: TrainSettings) -> "SentenceTransformer":
     transformers.set_seed(settings.seed)
     with quiet_loading():
         model = sentence_transformers.SentenceTransformer(ref.source, revision=ref.hub_revision, device=devices()[0])
+    query, document = choose_prompts(
+        model.prompts, PRESETS[settings.preset], query=settings.query_prefix, document=settings.document_prefix
+    )
     # Saved with the model, so that whoever encodes with it uses them too.
-    model.prompts |= {"query": settings.query_prefix, "document": settings.document_prefix}
+    model.prompts |= {"query": query, "document": document}
     model.model_card_data.widget = [{"text": ""}]  # not empty, so that no examples are looked for: we write the card
     if settings.max_length is not None and model.max_seq_length != math.inf:  # static embeddings have no limit
         model.max_seq_length = settings.max_length
@@ -212,7 +219,7 @@ def _load(ref: ModelRef, settings: TrainSettings) -> "SentenceTransformer":
             enable = getattr(body, "activation_checkpointing_enable", None) or body.gradient_checkpointing_enable
             enable({"use_reentrant": False})
     _set_pooling(model, settings)
-    return model
+    return model, replace(settings, query_prefix=query, document_prefix=document)
 
 
 def _set_pooling(model: "SentenceTransformer", settings: TrainSettings) -> None:
@@ -245,7 +252,9 @@ def _trainer(
             "load_best_model_at_end": True,
             "metric_for_best_model": "eval_loss",
         }
-    prefixes = {column: settings.document_prefix for column in data.rows.columns if column not in ("query", "label")}
+    prefixes = {
+        column: settings.document_prefix or "" for column in data.rows.columns if column not in ("query", "label")
+    }
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -255,7 +264,7 @@ def _trainer(
         warmup_steps=round(settings.warmup * steps),
         bf16=bf16,
         use_cpu=devices()[0] == "cpu",
-        prompts={"query": settings.query_prefix, **prefixes},
+        prompts={"query": settings.query_prefix or "", **prefixes},
         batch_sampler="no_duplicates",
         seed=settings.seed,
         logging_steps=max(1, steps // 20),

@@ -1,11 +1,13 @@
-"""How families of bi-encoders want to be used and fine-tuned, as data. Anything else is set by flags."""
+"""How families of bi-encoders want to be used, as data. Anything else is set by flags."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from hnhub.encode.models import resolve
 from hnhub.errors import UsageError
 
-__all__ = ["PRESETS", "Preset", "find_preset"]
+__all__ = ["PRESETS", "Preset", "choose_prompts", "find_preset", "identity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +23,7 @@ class Preset:
     """`mean` or `cls`."""
     normalise: bool | None = None
     temperature: float = 0.05
-    """Of the contrastive loss; similarities are divided by it."""
-    learning_rate: float = 2e-5
+    """Of the contrastive loss that it was trained with; similarities are divided by it."""
     max_length: int | None = None
     source: str
     """Where these values are published."""
@@ -39,7 +40,6 @@ PRESETS = {
             pooling="mean",
             normalise=True,
             temperature=0.01,
-            learning_rate=2e-5,
             max_length=512,
             source="Wang et al. 2022 (arXiv 2212.03533) and the model cards of intfloat/e5-*",
         ),
@@ -49,7 +49,6 @@ PRESETS = {
             pooling="mean",
             normalise=True,
             temperature=0.01,
-            learning_rate=2e-5,
             max_length=512,
             source="Li et al. 2023 (arXiv 2308.03281) and the model cards of thenlper/gte-*",
         ),
@@ -59,7 +58,6 @@ PRESETS = {
             pooling="mean",
             normalise=True,
             temperature=0.05,
-            learning_rate=2e-5,
             max_length=256,
             source="Reimers and Gurevych 2019 (arXiv 1908.10084); sentence-transformers' default scale of 20",
         ),
@@ -79,3 +77,29 @@ def find_preset(model: str, name: str | None = None) -> Preset:
         return PRESETS["plain"]
     matches = (p for p in PRESETS.values() if any(fnmatch(model.lower(), pattern) for pattern in p.models))
     return next(matches, PRESETS["plain"])
+
+
+def choose_prompts(
+    own: Mapping[str, str], preset: Preset, *, query: str | None = None, document: str | None = None
+) -> tuple[str, str]:
+    """The prompts for queries and for documents: those given, else the model's own, else (if it has neither) the preset's."""
+    named = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
+    found = (own.get("query", ""), named)
+    if not any(found):
+        found = (preset.query_prefix, preset.document_prefix)
+    return found[0] if query is None else query, found[1] if document is None else document
+
+
+def identity(model: str) -> dict[str, str]:
+    """What a model's vectors depend on besides texts and flags, without loading it: for fingerprints.
+
+    Its own prompts come with its revision; the preset's, which stand in where it has none, are data of ours. Raises as
+    `encode.models.resolve`.
+    """
+    ref = resolve(model)
+    known = find_preset(ref.name)
+    return {
+        **ref.identity(),
+        "preset_query_prompt": known.query_prefix,
+        "preset_document_prompt": known.document_prefix,
+    }
