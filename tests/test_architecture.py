@@ -17,17 +17,18 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "progress": ((), ()),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
+    "engines": ((), ()),
     "text": ((), ("numpy", "polars")),
     "recipes": (FOUNDATION, ()),
     "corpus": (FOUNDATION, ("polars", "pyarrow", "huggingface_hub")),
     "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
     "encode": (
         FOUNDATION,
-        ("numpy", "numba", "pyarrow", "torch", "transformers", "sentence_transformers", "huggingface_hub"),
+        ("numpy", "numba", "polars", "pyarrow", "torch", "transformers", "sentence_transformers", "huggingface_hub"),
     ),
     "queries": ((*FOUNDATION, "llm"), ("numpy", "polars", "pyarrow")),
     "negatives": (
-        (*FOUNDATION, "llm", "encode"),
+        (*FOUNDATION, "engines", "llm", "encode"),
         (
             "numpy",
             "polars",
@@ -56,6 +57,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "pyarrow",
             "scipy",
             "datasets",
+            "huggingface_hub",
             "torch",
             "transformers",
             "sentence_transformers",
@@ -65,7 +67,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "release": ((*FOUNDATION, "recipes", "publish"), ()),
     "forecast": ((*FOUNDATION, "build", "llm", "negatives"), ("polars",)),
-    "build": ((*FOUNDATION, "corpus", "llm"), ()),
+    "build": ((*FOUNDATION, "engines", "corpus", "llm"), ()),
     "miners": ((*FOUNDATION, "build", "negatives"), ()),
     "pipeline": ((*FOUNDATION, "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnhub.corpus.load import Source
+from hnhub.engines import LOCAL, Engine
 from hnhub.records import Recipe
 from hnhub.stages import read_record
 
@@ -32,7 +33,8 @@ class Build:
     model: "Model | None"
     home: Path
     """Where indexes lie that several builds share."""
-    threads: int | None = None
+    engine: Engine = LOCAL
+    """Where the parts of its stages are made."""
     rights: str | None = None
     """The user's statement that they may publish a corpus whose licence is unknown or forbids it."""
 

@@ -48,9 +48,9 @@ def _llm(build: Build, name: str, task: str) -> Stage:
 
 
 def _bm25(build: Build) -> Stage:
-    from hnhub.negatives.bm25 import BM25Settings
+    from hnhub.negatives.bm25 import BM25Settings, identity
 
-    settings = BM25Settings()
+    settings = BM25Settings.of(build.recipe.bm25)
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import bm25
@@ -64,13 +64,13 @@ def _bm25(build: Build) -> Stage:
             settings=settings,
             index_folder=build.home / "bm25",
             corpus_revision=build.corpus_revision,
-            threads=build.threads,
+            engine=build.engine,
         )
 
     return Stage(
         "candidates/bm25",
         ("corpus", "queries"),
-        lambda: {"depth": build.recipe.depth, "settings": settings.as_dict()},
+        lambda: {"depth": build.recipe.depth, "settings": identity(settings)},
         make,
     )
 
@@ -89,6 +89,7 @@ def _dense(build: Build) -> Stage:
             depth=build.recipe.depth,
             bi_encoder=bi_encoder,
             corpus_revision=build.corpus_revision,
+            engine=build.engine,
         )
 
     return Stage(
@@ -132,6 +133,7 @@ def _ce(build: Build) -> Stage:
             depth=recipe.depth,
             cross_encoder=recipe.cross_encoder,
             corpus_revision=build.corpus_revision,
+            engine=build.engine,
         )
 
     needs = ("corpus", "queries", *(f"candidates/{source}" for source in sources))

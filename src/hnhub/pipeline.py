@@ -79,18 +79,20 @@ def _parts(stage: Stage, own: Mapping[str, object], records: Mapping[str, StageR
 
 
 def _queries(build: Build) -> Stage:
+    from hnhub.negatives import bm25
+
     recipe = build.recipe
+    settings = bm25.BM25Settings.of(recipe.bm25)
 
     def parts() -> dict[str, object]:
         drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.queries, "seed": recipe.seed}
         if recipe.queries_from == "qrels":
             return drawn
-        return {**drawn, **model_parts(build, "query"), "round_trip": recipe.round_trip}
+        written = {**drawn, **model_parts(build, "query"), "round_trip": recipe.round_trip}
+        return {**written, "bm25": bm25.identity(settings)} if recipe.round_trip and recipe.bm25 else written
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
-        from hnhub.negatives import bm25
-
-        index = bm25.open_index(build.documents, build.home / "bm25", threads=build.threads)
+        index = bm25.open_index(build.documents, build.home / "bm25", settings, build.engine.threads)
         rows, _ = index.search(queries, k)
         ids = index.document_ids
         return [[ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]

@@ -1,5 +1,6 @@
 """The engine against the definition in plain Python and against rank-bm25 and bm25s."""
 
+import importlib.metadata
 import math
 from collections import Counter
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnhub.errors import UsageError
+from hnhub.errors import MissingExtra, UsageError
 from hnhub.negatives import bm25
 from hnhub.negatives._bm25_analysis import analyze
 from hnhub.negatives._bm25_build import build
@@ -217,11 +218,37 @@ def test_settings_are_checked():
         {"stemmer": "latin"},
         {"engine": "lucene"},
         {"k1": math.nan},
+        {"k1": math.inf},
+        {"delta": 1.0},
+        {"engine": "bm25s", "method": "okapi"},
     ):
         with pytest.raises(UsageError):
             BM25Settings(**bad)
     assert str(BM25Settings()) == "lucene k1=0.9 b=0.4 stemmer=porter stop_words=english"
     assert set(bm25.__all__) <= set(vars(bm25))
+
+
+def test_settings_from_pairs_of_text():
+    found = BM25Settings.of([("k1", "1.2"), ("stemmer", None), ("b", "0.4"), ("k1", "1.5")])
+    assert found == BM25Settings(k1=1.5, stemmer=None)
+    assert found.changed == (("k1", 1.5), ("stemmer", None))
+    assert BM25Settings.of(found.changed) == found
+    assert BM25Settings.of([("delta", None)]).changed == ()
+    for bad in (("k2", "1"), ("k1", "much"), ("k1", None), ("stemmer", "latin"), ("method", None)):
+        with pytest.raises(UsageError, match="BM25"):
+            BM25Settings.of([bad])
+
+
+def test_a_reference_engine_stands_in_the_fingerprint_with_its_version(monkeypatch):
+    assert bm25.identity(BM25Settings()) == BM25Settings().as_dict()
+    assert bm25.identity(BM25Settings(engine="bm25s"))["version"] == importlib.metadata.version("bm25s")
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(MissingExtra, match=r"rank_bm25 is not installed; pip install 'hnhub\[bench\]'"):
+        bm25.identity(BM25Settings(engine="rank_bm25", method="okapi"))
 
 
 # --- analysis

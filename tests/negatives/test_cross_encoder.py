@@ -202,7 +202,7 @@ def test_local_scores_hardly_depend_on_their_company(likelihood):
 
 
 def test_local_from_end_to_end(inputs, likelihood, tmp_path, monkeypatch):
-    monkeypatch.setattr(cross_encoder, "_load", lambda *_: likelihood)
+    monkeypatch.setattr(cross_encoder, "load_scorers", lambda _: (likelihood,))
     facts, rows = make(tmp_path / "run", inputs, cross_encoder="local")
     assert rows.filter(pl.col("label") == 1, pl.col("query_id") == "q1")["rank"].to_list() == [1]
     assert (facts["scorer"], facts["model"]) == ("query likelihood", "SmolLM2-135M-Instruct.Q4_1")

@@ -1,4 +1,6 @@
 import importlib.metadata
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -20,7 +22,8 @@ def make(folder, minilm, **changes):
     out = folder / "out"
     out.mkdir(exist_ok=True)
     given = {"documents": documents, "queries": queries, "depth": 3, "bi_encoder": minilm, "corpus_revision": "r1"}
-    facts = dense.make_candidates(out, folder / "work", **{**given, **changes})
+    work = Path(tempfile.mkdtemp(dir=folder))  # a work folder belongs to one fingerprint
+    facts = dense.make_candidates(out, work, **{**given, **changes})
     return facts, pl.read_parquet(out / "candidates.parquet")
 
 

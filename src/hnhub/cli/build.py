@@ -60,6 +60,7 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
     """A build as the options say, its model open. Everything that is given is checked before anything runs."""
     from hnhub.build import Build
     from hnhub.corpus.load import resolve
+    from hnhub.engines import Local
     from hnhub.home import home
     from hnhub.recipes import find_decision
 
@@ -78,7 +79,7 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
             prompts=prompts,
             model=model,
             home=home(),
-            threads=options["workers"],
+            engine=Local(options["workers"]),
             rights=options["rights"],
         )
 
@@ -92,6 +93,7 @@ def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
             given.setdefault(other, None)  # one on the command line replaces the builder's other
     if given.get("round_trip") == 0:
         given["round_trip"] = None
+    given["bm25"] = _bm25(decision.recipe.bm25, options["bm25"])
     if options["methods"]:
         given["methods"] = ordered(options["methods"])
     recipe = replace(decision.recipe, **given)
@@ -103,6 +105,21 @@ def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
             do="widen --depth, --rank-min and --rank-max, or lower --negatives",
         )
     return recipe
+
+
+def _bm25(
+    decided: "tuple[tuple[str, str | float | None], ...]", given: tuple[str, ...]
+) -> "tuple[tuple[str, str | float | None], ...]":
+    """The builder's settings with those of the command line, as far as they differ from the defaults."""
+    from hnhub.negatives.bm25 import BM25Settings
+
+    settings: list[tuple[str, str | float | None]] = list(decided)
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--bm25 {item!r}: is not KEY=VALUE", do="write, say, --bm25 k1=1.2")
+        settings.append((key, None if value == "none" else value))
+    return BM25Settings.of(settings).changed
 
 
 def _prompts(decision: "Decision", recipe: "Recipe", family: str | None, given: tuple[str, ...]) -> "dict[str, Prompt]":

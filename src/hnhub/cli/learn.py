@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from hnhub.learn.evaluate import Judged, Searcher
     from hnhub.learn.runs import Run
-    from hnhub.negatives.cross_encoder import Scorer
 
 __all__ = ["compare", "evaluate", "train"]
 
@@ -272,19 +271,10 @@ def _pair_scores(cross_encoder: str) -> "Callable[[Sequence[tuple[str, str]]], n
     import numpy as np
 
     from hnhub.encode.devices import devices, token_budget
+    from hnhub.negatives.scorers import load_scorers
 
     device = devices()[0]
-    scorer: Scorer
-    if cross_encoder == "local":
-        from hnhub.llm.embedded import source_path
-        from hnhub.negatives._query_likelihood import QueryLikelihood
-
-        scorer = QueryLikelihood(source_path(), device=device)
-    else:
-        from hnhub.encode.models import resolve
-        from hnhub.negatives._pair_scorer import PairScorer
-
-        scorer = PairScorer(resolve(cross_encoder), device=device)
+    scorer = load_scorers(cross_encoder)[0]
 
     def score(pairs: Sequence[tuple[str, str]]) -> "npt.NDArray[np.floating]":
         scores = np.empty(len(pairs))

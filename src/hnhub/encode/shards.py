@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import pyarrow.parquet
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ from hnhub.progress import report
 from hnhub.records import contents
 from hnhub.stages import file_sha256, fingerprint
 
-__all__ = ["Embeddings", "embed_documents"]
+__all__ = ["Embeddings", "embed_documents", "embed_shard", "shard_count"]
 
 _ROWS = 8192
 """Documents in a shard; within one, texts of similar length share a batch."""
@@ -51,30 +53,41 @@ def embed_documents(
     The folder's name is a hash over the encoder (weights, prompts, maximum length, dtype), the documents and the storage, so
     vectors of anything else are never mistaken for these. Each finished batch is written through and noted at once.
     """
-    file = pyarrow.parquet.ParquetFile(documents, pre_buffer=False)
-    rows: int = file.metadata.num_rows
-    key = fingerprint({**encoder.identity(), "documents": file_sha256(documents), "storage": storage})
-    folder = parent / f"embeddings-{key[:32]}"
+    embeddings = _plan(encoder, documents, parent, storage)
+    for shard in range(shard_count(documents)):
+        embed_shard(encoder, documents, parent, shard, storage=storage)
+    return embeddings
+
+
+def shard_count(documents: Path) -> int:
+    """How many shards the embeddings of documents.parquet have."""
+    return -(-int(pyarrow.parquet.read_metadata(documents).num_rows) // _ROWS)
+
+
+def embed_shard(
+    encoder: Encoder, documents: Path, parent: Path, shard: int, *, storage: Literal["float32", "float16"] = "float32"
+) -> Embeddings:
+    """Make one shard as `embed_documents` does, unless it is there; returns the whole, of which others may be missing."""
+    embeddings = _plan(encoder, documents, parent, storage)
+    path = embeddings.folder / f"{shard:05}.npy"
+    if not path.exists():
+        rows = pl.scan_parquet(documents).slice(shard * _ROWS, _ROWS).select("title", "text").collect()
+        texts = [contents(title or "", text or "") for title, text in rows.iter_rows()]
+        _encode_shard(encoder, texts, path, storage, (shard * _ROWS, embeddings.rows))
+    return embeddings
+
+
+def _plan(encoder: Encoder, documents: Path, parent: Path, storage: str) -> Embeddings:
+    content = _content(documents, documents.stat().st_mtime_ns)
+    folder = parent / f"embeddings-{fingerprint({**encoder.identity(), 'documents': content, 'storage': storage})[:32]}"
     folder.mkdir(parents=True, exist_ok=True)
-    shards = file.iter_batches(_ROWS, columns=["title", "text"])
-    for shard, texts in enumerate(_regular(shards)):
-        path = folder / f"{shard:05}.npy"
-        if not path.exists():
-            _encode_shard(encoder, texts, path, storage, (shard * _ROWS, rows))
-    return Embeddings(folder, rows, encoder.dimension)
+    return Embeddings(folder, int(pyarrow.parquet.read_metadata(documents).num_rows), encoder.dimension)
 
 
-def _regular(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[list[str]]:
-    """Texts in lists of exactly _ROWS (the last may be shorter): a Parquet reader may cut at row groups."""
-    pending: list[str] = []
-    for batch in batches:
-        titles, texts = (batch.column(name).to_pylist() for name in ("title", "text"))
-        pending += [contents(title or "", text or "") for title, text in zip(titles, texts, strict=True)]
-        while len(pending) >= _ROWS:
-            yield pending[:_ROWS]
-            pending = pending[_ROWS:]
-    if pending:
-        yield pending
+@lru_cache(4)
+def _content(documents: Path, changed: int) -> str:
+    del changed  # only for the cache
+    return file_sha256(documents)
 
 
 def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, progress: tuple[int, int]) -> None:

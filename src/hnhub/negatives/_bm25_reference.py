@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hnhub.errors import MissingExtra, UsageError
+from hnhub.errors import MissingExtra
 from hnhub.negatives._bm25_analysis import analyze
 from hnhub.negatives._bm25_documents import read_contents
 from hnhub.negatives._bm25_settings import BM25Settings
@@ -50,7 +50,7 @@ class ReferenceIndex:
 def reference_index(documents: Path, settings: BM25Settings) -> ReferenceIndex:
     """Index documents.parquet with the engine that `settings` names.
 
-    Raises MissingExtra if it is not installed, UsageError if it does not have the method.
+    Raises MissingExtra if it is not installed.
     """
     scorer = bm25s_scorer if settings.engine == "bm25s" else rank_bm25_scorer
     ids: list[pa.Array] = []
@@ -63,8 +63,6 @@ def reference_index(documents: Path, settings: BM25Settings) -> ReferenceIndex:
 
 def bm25s_scorer(tokens: Sequence[list[str]], settings: BM25Settings) -> Scorer:
     """bm25s's numpy engine over tokenised documents."""
-    if settings.method == "okapi":
-        raise UsageError("bm25s has no okapi as rank-bm25 has it", do="use the engine rank_bm25 or hnhub")
     try:
         import bm25s
     except ModuleNotFoundError as error:
@@ -92,9 +90,7 @@ def rank_bm25_scorer(tokens: Sequence[list[str]], settings: BM25Settings) -> Sco
         return lambda _: np.zeros(len(tokens))
     if settings.method == "okapi":
         return _get_scores(rank_bm25.BM25Okapi(tokens, k1=settings.k1, b=settings.b))
-    if settings.method == "lucene":
-        raise UsageError("rank-bm25 has no lucene formula", do="use the engine bm25s or hnhub")
-    kind = rank_bm25.BM25Plus if settings.method == "bm25+" else rank_bm25.BM25L
+    kind = {"bm25+": rank_bm25.BM25Plus, "bm25l": rank_bm25.BM25L}[settings.method]
     return _get_scores(kind(tokens, k1=settings.k1, b=settings.b, delta=settings.effective_delta))
 
 

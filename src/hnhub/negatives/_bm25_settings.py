@@ -1,7 +1,8 @@
 """What a BM25 index is made from."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from hnhub.errors import UsageError
@@ -14,6 +15,8 @@ Engine = Literal["hnhub", "bm25s", "rank_bm25"]
 
 _DELTA: Mapping[str, float] = {"bm25+": 1.0, "bm25l": 0.5}
 """The papers' values (Lv and Zhai 2011); the other methods have no delta."""
+_LACKING: Mapping[str, str] = {"bm25s": "okapi", "rank_bm25": "lucene"}
+"""The method that a reference engine does not have, or has otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,39 @@ class BM25Settings:
         ):
             if value not in allowed:
                 raise UsageError(f"BM25 {name} {value!r} is unknown", do=f"use one of {allowed}")
-        if not (self.k1 >= 0 and 0 <= self.b <= 1 and (self.delta is None or self.delta >= 0)):
+        if self.delta is not None and self.method not in _DELTA:
+            raise UsageError(f"BM25 method {self.method} has no delta", do=f"use one of {tuple(_DELTA)}, or no delta")
+        if _LACKING.get(self.engine) == self.method:
+            raise UsageError(f"BM25 engine {self.engine} has no {self.method}", do="use another method or engine")
+        if not (0 <= self.k1 < math.inf and 0 <= self.b <= 1 and 0 <= (self.delta or 0) < math.inf):
             raise UsageError(
                 f"BM25 parameters k1={self.k1} b={self.b} delta={self.delta} make no sense",
                 do="use k1 >= 0, 0 <= b <= 1 and delta >= 0",
             )
+
+    @classmethod
+    def of(cls, given: Iterable[tuple[str, object]]) -> "BM25Settings":
+        """The settings with these (field, value) pairs, the last one of a field counting; numbers may be text.
+
+        Raises UsageError for a field or a value that there is not.
+        """
+        values: dict[str, Any] = dict(given)
+        names = [field.name for field in fields(cls)]
+        for name, value in values.items():
+            if name not in names:
+                raise UsageError(f"BM25 has no {name!r}", do=f"use one of {', '.join(names)}")
+            if name in ("k1", "b") or (name == "delta" and value is not None):
+                try:
+                    values[name] = float(value)
+                except (TypeError, ValueError):
+                    raise UsageError(f"BM25 {name} {value!r} is no number", do=f"write, say, {name}=0.5") from None
+        return cls(**values)
+
+    @property
+    def changed(self) -> tuple[tuple[str, str | float | None], ...]:
+        """What differs from the defaults, as (field, value): a recipe's `bm25`."""
+        plain = BM25Settings().as_dict()
+        return tuple((name, value) for name, value in self.as_dict().items() if value != plain[name])
 
     @property
     def effective_delta(self) -> float:

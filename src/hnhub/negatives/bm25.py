@@ -1,12 +1,14 @@
 """BM25 candidates: an index over a corpus's documents, kept and reused, and the best documents for every query."""
 
 import fcntl
+import importlib.metadata
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,16 +19,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hnhub.errors import InputError
+from hnhub.engines import LOCAL, Engine
+from hnhub.errors import InputError, MissingExtra
 from hnhub.negatives._bm25_settings import BM25Settings
+from hnhub.negatives._parts import make_parts
 from hnhub.records import Provenance
-from hnhub.schema import CANDIDATES
+from hnhub.schema import CANDIDATES, arrow_schema
 from hnhub.stages import file_sha256, fingerprint, finished, run_stage
 
 if TYPE_CHECKING:
     from hnhub.negatives._bm25_index import Index
 
-__all__ = ["BM25Index", "BM25Settings", "index_texts", "make_candidates", "open_index"]
+__all__ = ["BM25Index", "BM25Settings", "identity", "index_texts", "make_candidates", "open_index"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,19 @@ class BM25Index(Protocol):
 
     def scores(self, texts: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The score of one document (by row; -1 for none) for each query: float32 [queries]."""
+
+
+def identity(settings: BM25Settings) -> dict[str, Any]:
+    """The settings, and a reference engine's version, for a stage's fingerprint.
+
+    Raises MissingExtra if the engine is not installed.
+    """
+    if settings.engine == "hnhub":
+        return settings.as_dict()
+    try:
+        return {**settings.as_dict(), "version": importlib.metadata.version(settings.engine)}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingExtra(settings.engine, extra="bench") from error
 
 
 def open_index(
@@ -109,50 +126,77 @@ def make_candidates(
     settings: BM25Settings,
     index_folder: Path,
     corpus_revision: str | None,
-    threads: int | None = None,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Write `out`/candidates.parquet (schema.CANDIDATES): the best `depth` documents of every query of `queries`.
 
     A row's label is 1 if the document is the query's first positive; where that was not among the best, it follows
-    them without a rank, with its score. Returns the stage's facts. Nothing is kept in `work`: the index, in
-    `index_folder`, is what takes time. Raises InputError if a file can't be read or a positive is no document.
+    them without a rank, with its score. The index is made here, in `index_folder`, and opened by whoever makes a part.
+    Returns the stage's facts. Raises InputError if a file can't be read or a positive is no document.
     """
-    del work
-    index = open_index(documents, index_folder, settings, threads)
-    provenance = Provenance(method="bm25", model=str(settings), corpus_revision=corpus_revision)
-    positives = _positive_rows(queries, index.document_ids)
-    schema = pl.DataFrame(schema=CANDIDATES).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    totals = {"queries": 0, "candidates": 0, "without_candidates": 0, "positives_retrieved": 0}
-    with pq.ParquetWriter(out / "candidates.parquet", schema, compression="zstd") as writer:
-        for batch in pq.ParquetFile(queries, pre_buffer=False).iter_batches(_QUERY_ROWS, columns=["query_id", "query"]):
-            texts = batch.column("query").to_pylist()
-            rows, scores = index.search(texts, depth)
-            positive = positives[totals["queries"] : totals["queries"] + len(texts)]
-            retrieved = ((rows == positive[:, None]) & (rows >= 0)).any(axis=1)
-            own = index.scores(texts, np.where(retrieved, -1, positive))
-            # One more column: the positive where it was not retrieved.
-            rows = np.column_stack([rows, np.where(retrieved, -1, positive)])
-            scores = np.column_stack([scores, own])
-            writer.write_table(
-                _table(
-                    schema,
-                    query_ids=batch.column("query_id"),
-                    document_ids=index.document_ids,
-                    rows=rows,
-                    scores=scores,
-                    positive=positive,
-                    provenance=provenance,
-                )
-            )
-            totals["queries"] += len(texts)
-            totals["candidates"] += int((rows[:, :depth] >= 0).sum())
-            totals["without_candidates"] += int((rows[:, 0] < 0).sum()) if depth else len(texts)
-            totals["positives_retrieved"] += int(retrieved.sum())
+    index = open_index(documents, index_folder, settings, engine.threads)
+    _positive_rows(queries, index.document_ids, slice(None))  # refused before work
+    search = partial(
+        _search,
+        documents=documents,
+        queries=queries,
+        depth=depth,
+        settings=settings,
+        index_folder=index_folder,
+        corpus_revision=corpus_revision,
+        threads=engine.threads,
+    )
+    parts = make_parts(out, work, search, queries=queries, size=_QUERY_ROWS, engine=engine)
+    totals = {name: sum(part[name] for part in parts) for name in parts[0]}
     return {"method": "bm25", "documents": index.documents, "depth": depth, "settings": settings.as_dict(), **totals}
 
 
+@lru_cache(1)
+def _opened(documents: Path, changed: int, folder: Path, settings: BM25Settings, threads: int | None) -> BM25Index:
+    """Checked and opened once in every process that makes parts."""
+    del changed  # only for the cache
+    return open_index(documents, folder, settings, threads)
+
+
+def _search(
+    out: Path,
+    _: Path,
+    part: slice,
+    *,
+    documents: Path,
+    queries: Path,
+    depth: int,
+    settings: BM25Settings,
+    index_folder: Path,
+    corpus_revision: str | None,
+    threads: int | None,
+) -> dict[str, int]:
+    index = _opened(documents, documents.stat().st_mtime_ns, index_folder, settings, threads)
+    asked = pl.read_parquet(queries, columns=["query_id", "query"])[part]
+    texts = asked["query"].to_list()
+    positive = _positive_rows(queries, index.document_ids, part)
+    rows, scores = index.search(texts, depth)
+    retrieved = ((rows == positive[:, None]) & (rows >= 0)).any(axis=1)
+    own = index.scores(texts, np.where(retrieved, -1, positive))
+    table = _table(
+        query_ids=asked["query_id"].to_arrow(compat_level=pl.CompatLevel.oldest()),
+        document_ids=index.document_ids,
+        # One more column: the positive where it was not retrieved.
+        rows=np.column_stack([rows, np.where(retrieved, -1, positive)]),
+        scores=np.column_stack([scores, own]),
+        positive=positive,
+        provenance=Provenance(method="bm25", model=str(settings), corpus_revision=corpus_revision),
+    )
+    pq.write_table(table, out / "candidates.parquet", compression="zstd", row_group_size=max(1, len(table)))
+    return {
+        "queries": len(texts),
+        "candidates": int((rows >= 0).sum()),
+        "without_candidates": int((rows[:, 0] < 0).sum()) if depth else len(texts),
+        "positives_retrieved": int(retrieved.sum()),
+    }
+
+
 def _table(
-    schema: pa.Schema,
     *,
     query_ids: pa.Array,
     document_ids: pa.ChunkedArray,
@@ -162,6 +206,7 @@ def _table(
     provenance: Provenance,
 ) -> pa.Table:
     """Candidates of a batch; the last column of `rows` has no rank."""
+    schema = arrow_schema(CANDIDATES)
     query, column = np.nonzero(rows >= 0)
     found = rows[query, column]
     size = len(found)
@@ -177,10 +222,10 @@ def _table(
     return pa.table({name: column.cast(schema.field(name).type) for name, column in columns.items()}, schema=schema)
 
 
-def _positive_rows(queries: Path, document_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The row of each query's first positive, -1 for a query without one."""
+def _positive_rows(queries: Path, document_ids: pa.ChunkedArray, part: slice) -> NDArray[np.int64]:
+    """The row of the first positive of each query of a part, -1 for a query without one."""
     try:
-        frame = pl.read_parquet(queries, columns=["query_id", "positive_ids"])
+        frame = pl.read_parquet(queries, columns=["query_id", "positive_ids"])[part]
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{queries}: can't be read as queries ({error})", do="make the queries stage again") from error
     first = frame.get_column("positive_ids").list.first()

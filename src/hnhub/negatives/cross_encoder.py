@@ -1,60 +1,41 @@
-"""Candidates scored by a model that reads query and document together: any CrossEncoder, or `local`.
+"""Candidates scored by a model that reads query and document together (`scorers`).
 
-`local` is query likelihood under the embedded language model (`_query_likelihood`), for machines without the Hub.
-
-Scores are kept raw (logits or log-probabilities, often negative), positives are scored by the same model, and the cut
-against the positive's score is made later, by negatives.choose.
+Scores are kept raw, positives are scored by the same model, and the cut against the positive's score is made later, by
+negatives.choose.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hnhub.encode.devices import Dtype, devices, token_budget
-from hnhub.encode.models import ModelRef, resolve
+from hnhub.encode.devices import devices, token_budget
+from hnhub.engines import LOCAL, Engine
 from hnhub.errors import HnhubError, InputError
+from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
 from hnhub.negatives._score_journal import ScoreJournal, pair_key
 from hnhub.negatives._texts import Texts
+from hnhub.negatives.scorers import Scorer, find_reference, load_scorers
 from hnhub.progress import report
 from hnhub.records import Provenance
-from hnhub.stages import file_sha256, fingerprint
+from hnhub.stages import fingerprint
 
-__all__ = ["Scorer", "identity", "make_candidates"]
+__all__ = ["identity", "make_candidates"]
 
-_QUERIES = 512
-"""Queries whose pairs are in memory, and sorted by length, at a time."""
-
-
-class Scorer(Protocol):
-    """Scores pairs of texts."""
-
-    @property
-    def dtype(self) -> Dtype:
-        """What the body computes in."""
-        ...
-
-    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
-        """Cut the pairs' indices into batches of about `budget` tokens; depends on nothing but the pairs."""
-        ...
-
-    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Scores [n] of a batch, higher is more relevant."""
-        ...
+_MOST, _LEAST, _PARTS = 512, 64, 64
+"""Queries whose pairs are sorted by length together: few enough that many workers have something to do."""
 
 
 def identity(cross_encoder: str) -> dict[str, str]:
-    """Model and revision, for the stage's fingerprint, without loading it.
-
-    Raises InputError if there is no such model, MissingExtra if `local` has no weights, ServiceError if the Hub is needed
-    and doesn't answer.
-    """
-    return _reference(cross_encoder).identity()
+    """Model and revision, for the stage's fingerprint. Raises as `scorers.find_reference`."""
+    return find_reference(cross_encoder).identity()
 
 
 def make_candidates(
@@ -67,65 +48,80 @@ def make_candidates(
     depth: int,
     cross_encoder: str,
     corpus_revision: str,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Score the first `depth` documents that the sources retrieved for each query, and its positive; write them by score.
 
     The sources' rankings are merged by rank (at equal rank in the order of `sources`) and cut to `depth`. Rank 1 is the best
     score, equal scores keep the merged order; a positive that no source retrieved has no rank and stands last. Scores are
-    journaled in `work` batch by batch. Batches are planned over all pairs, done or not, so a resumed run gives the same bytes.
+    journaled in `work` batch by batch. Batches are planned over all pairs of a part, done or not, so a resumed run gives the
+    same bytes. Raises InputError if the engine's workers compute in different dtypes.
     """
-    reference = _reference(cross_encoder)
-    frozen, texts = read_queries(queries), Texts(documents)
-    gpus = devices()
-    scorers = [_load(cross_encoder, reference, device) for device in gpus]
-    journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
-    local = cross_encoder == "local"
-    provenance = Provenance(
-        method="ce", model=reference.name, revision=reference.revision, corpus_revision=corpus_revision
+    count = pq.read_metadata(queries).num_rows
+    score = partial(
+        _score_part,
+        sources=dict(sources),
+        documents=documents,
+        queries=queries,
+        depth=depth,
+        cross_encoder=cross_encoder,
+        corpus_revision=corpus_revision,
     )
-    pairs = 0
-    try:
-        with writing(out, provenance) as writer:
-            for start in range(0, max(len(frozen), 1), _QUERIES):
-                part = frozen.slice(start, _QUERIES)
-                rows = _with_texts(_merge(part, sources, depth), documents, texts)
-                scored = _score(rows, scorers, journal, token_budget(gpus[0]), at=start / max(len(frozen), 1))
-                pairs += len(rows)
-                writer.add(_ranked(scored))
-    finally:
-        journal.close()
+    size = min(_MOST, max(_LEAST, count // _PARTS))
+    parts = make_parts(out, work, score, queries=queries, size=size, engine=engine, gpu=True)
+    dtypes = {part["dtype"] for part in parts}
+    if len(dtypes) > 1:
+        raise InputError(
+            f"{cross_encoder}: workers score in different dtypes", do="use workers with one kind of GPU, or without"
+        )
+    names = ("queries", "pairs", "scored", "rows", "positives_retrieved")
     return {
         "method": "ce",
-        "scorer": "query likelihood" if local else "cross-encoder",
-        **reference.identity(),
-        "dtype": scorers[0].dtype,
+        "scorer": "query likelihood" if cross_encoder == "local" else "cross-encoder",
+        **identity(cross_encoder),
+        "dtype": dtypes.pop(),
         "sources": list(sources),
         "depth": depth,
-        "queries": len(frozen),
-        "pairs": pairs,
-        "scored": len(journal),
-        "rows": writer.rows,
-        "positives_retrieved": writer.positives_retrieved,
+        **{name: sum(part[name] for part in parts) for name in names},
     }
 
 
-def _reference(cross_encoder: str) -> ModelRef:
-    if cross_encoder != "local":
-        return resolve(cross_encoder)
-    from hnhub.llm.embedded import source_path
-
-    path = source_path()
-    return ModelRef(path.stem, f"sha256:{file_sha256(path)[:16]}", str(path))
-
-
-def _load(cross_encoder: str, reference: ModelRef, device: str) -> Scorer:
-    if cross_encoder == "local":
-        from hnhub.negatives._query_likelihood import QueryLikelihood
-
-        return QueryLikelihood(Path(reference.source), device=device)
-    from hnhub.negatives._pair_scorer import PairScorer
-
-    return PairScorer(reference, device=device)
+def _score_part(
+    out: Path,
+    work: Path,
+    part: slice,
+    *,
+    sources: Mapping[str, Path],
+    documents: Path,
+    queries: Path,
+    depth: int,
+    cross_encoder: str,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
+    frozen = read_queries(queries)
+    asked = frozen[part]
+    rows = _with_texts(_merge(asked, sources, depth), documents, Texts(documents))
+    journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
+    provenance = Provenance(
+        method="ce", model=reference.name, revision=reference.revision, corpus_revision=corpus_revision
+    )
+    try:
+        scored = _score(
+            rows, scorers, journal, token_budget(devices()[0]), queries=(part.start, len(asked), len(frozen))
+        )
+        with writing(out, provenance) as writer:
+            writer.add(_ranked(scored))
+        return {
+            "dtype": scorers[0].dtype,
+            "queries": len(asked),
+            "pairs": len(rows),
+            "scored": len(journal),
+            "rows": writer.rows,
+            "positives_retrieved": writer.positives_retrieved,
+        }
+    finally:
+        journal.close()
 
 
 def _merge(queries: pl.DataFrame, sources: Mapping[str, Path], depth: int) -> pl.DataFrame:
@@ -180,8 +176,14 @@ def _with_texts(rows: pl.DataFrame, documents: Path, texts: Texts) -> pl.DataFra
 
 
 def _score(
-    rows: pl.DataFrame, scorers: Sequence[Scorer], journal: ScoreJournal, budget: int, *, at: float
+    rows: pl.DataFrame,
+    scorers: Sequence[Scorer],
+    journal: ScoreJournal,
+    budget: int,
+    *,
+    queries: tuple[int, int, int],
 ) -> pl.DataFrame:
+    """Add the column `score`. `queries`: how many come before, how many these are and how many there are, for progress."""
     keys = [pair_key(query, text) for query, text in rows.select("query", "text").iter_rows()]
     distinct = dict(zip(keys, rows.select("query", "text").iter_rows(), strict=True))
     pairs, names = list(distinct.values()), list(distinct)
@@ -198,7 +200,7 @@ def _score(
                 raise HnhubError(f"the score of query {bad[0][:60]!r} is not a number", do="use another model or dtype")
             journal.add({names[i]: float(score) for i, score in zip(batch, scores, strict=True)})
             done += 1
-            report("scoring pairs", round(1000 * (at + done / len(batches) * (1 - at))), 1000)
+            report("ce: queries", queries[0] + queries[1] * done // len(batches), queries[2])
 
     if len(scorers) == 1:
         work(scorers[0], todo)

@@ -1,16 +1,23 @@
 """Candidates by a bi-encoder: the documents whose vectors lie nearest to the query's, found exactly."""
 
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hnhub.encode.models import resolve
+from hnhub.encode import presets
+from hnhub.encode.shards import Embeddings, embed_shard, shard_count
+from hnhub.engines import LOCAL, Engine
 from hnhub.errors import InputError
+from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing
 from hnhub.records import Provenance
+
+if TYPE_CHECKING:
+    from hnhub.encode.encoder import Encoder
 
 __all__ = ["identity", "make_candidates"]
 
@@ -18,8 +25,8 @@ _QUERIES = 4096
 
 
 def identity(bi_encoder: str) -> dict[str, str]:
-    """Model and revision, for the stage's fingerprint, without loading it. Raises as encode.models.resolve."""
-    return resolve(bi_encoder).identity()
+    """Model, revision and prompts, for the stage's fingerprint, without loading it. Raises as encode.models.resolve."""
+    return presets.identity(bi_encoder)
 
 
 def make_candidates(
@@ -31,46 +38,85 @@ def make_candidates(
     depth: int,
     bi_encoder: str,
     corpus_revision: str,
-    query_prompt: str | None = None,
-    document_prompt: str | None = None,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Write the `depth` nearest documents of each query and its positive; the score is cosine or dot product.
 
-    Prompts default to the model's own. Embeddings are kept in `work` as they are made. Raises InputError if a positive is not
-    among the documents.
+    Prompts are the model's own, else its preset's. Embeddings are kept in `work` as they are made. Raises InputError if a
+    positive is not among the documents or the engine's workers compute in different dtypes.
     """
+    ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
+    _places(read_queries(queries)["positive_id"], ids, documents)  # refused before work
+    (about,) = engine.map(partial(_describe, bi_encoder, documents), 1, gpu=True)
+    embed = partial(_embed, bi_encoder, documents, work)
+    embeddings = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
+    if len(embeddings) != 1:
+        raise InputError(
+            f"{bi_encoder}: workers encode in different dtypes", do="use workers with one kind of GPU, or without"
+        )
+    search = partial(
+        _search,
+        bi_encoder=bi_encoder,
+        embeddings=next(iter(embeddings)),
+        documents=documents,
+        queries=queries,
+        depth=depth,
+        corpus_revision=corpus_revision,
+    )
+    parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, gpu=True)
+    totals = {name: sum(part[name] for part in parts) for name in ("queries", "rows", "positives_retrieved")}
+    return {"method": "dense", **about, "depth": depth, "documents": next(iter(embeddings)).rows, **totals}
+
+
+@lru_cache(1)
+def _encoder(bi_encoder: str) -> "Encoder":
+    """Loaded once in every process that makes parts."""
     from hnhub.encode.encoder import Encoder
-    from hnhub.encode.shards import embed_documents
+
+    return Encoder(bi_encoder)
+
+
+def _describe(bi_encoder: str, documents: Path, _: int) -> dict[str, Any]:
+    encoder = _encoder(bi_encoder)
+    sample = pl.scan_parquet(documents).head(64).collect()["text"].to_list()
+    return {
+        **encoder.identity(),
+        "dimension": encoder.dimension,
+        "least_cosine_to_float32": round(encoder.cosine_to_float32(sample), 4),
+    }
+
+
+def _embed(bi_encoder: str, documents: Path, work: Path, shard: int) -> Embeddings:
+    return embed_shard(_encoder(bi_encoder), documents, work, shard)
+
+
+def _search(
+    out: Path,
+    _: Path,
+    part: slice,
+    *,
+    bi_encoder: str,
+    embeddings: Embeddings,
+    documents: Path,
+    queries: Path,
+    depth: int,
+    corpus_revision: str,
+) -> dict[str, int]:
     from hnhub.encode.topk import top_k
 
-    frozen = read_queries(queries)
+    encoder = _encoder(bi_encoder)
+    asked = read_queries(queries)[part]
     ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
-    positives = _places(frozen["positive_id"], ids, documents)
-    encoder = Encoder(bi_encoder, query_prompt=query_prompt, document_prompt=document_prompt)
-    embeddings = embed_documents(encoder, documents, work)
+    positives = _places(asked["positive_id"], ids, documents)
     provenance = Provenance(
         method="dense", model=encoder.ref.name, revision=encoder.ref.revision, corpus_revision=corpus_revision
     )
+    vectors = encoder.encode_queries(asked["query"].to_list())
+    found, scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
+    own = (vectors * embeddings.take(positives)).sum(axis=1)
     with writing(out, provenance) as writer:
-        for start in range(0, len(frozen), _QUERIES):
-            part = frozen.slice(start, _QUERIES)
-            positive = positives[start : start + _QUERIES]
-            vectors = encoder.encode_queries(part["query"].to_list())
-            found, scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
-            own = (vectors * embeddings.take(positive)).sum(axis=1)
-            writer.add(_rows(part, ids, found=found, scores=scores, positives=positive, own=own))
-    sample = pl.scan_parquet(documents).head(64).collect()
-    return {
-        "method": "dense",
-        **encoder.identity(),
-        "dimension": encoder.dimension,
-        "least_cosine_to_float32": round(encoder.cosine_to_float32(sample["text"].to_list()), 4),
-        "depth": depth,
-        "queries": len(frozen),
-        "documents": len(ids),
-        "rows": writer.rows,
-        "positives_retrieved": writer.positives_retrieved,
-    }
+        writer.add(_rows(asked, ids, found=found, scores=scores, positives=positives, own=own))
+    return {"queries": len(asked), "rows": writer.rows, "positives_retrieved": writer.positives_retrieved}
 
 
 def _rows(

@@ -1,0 +1,48 @@
+"""Candidates made in parts, some queries each: a part is a small stage of its own, so none is made twice."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hnhub.engines import Engine
+from hnhub.stages import run_stage
+
+__all__ = ["MakePart", "make_parts"]
+
+MakePart = Callable[[Path, Path, slice], Mapping[str, Any]]
+"""Write the files of some queries (a slice of the frozen ones) into `out`; `work` survives a kill. Returns facts."""
+
+
+def make_parts(
+    out: Path, work: Path, make: MakePart, *, queries: Path, size: int, engine: Engine, gpu: bool = False
+) -> list[Mapping[str, Any]]:
+    """Make the parts of `size` queries each, join their Parquet files in order into `out`, and return their facts.
+
+    `make` has to depend on nothing but its arguments and the stage's fingerprint, and to be picklable.
+    """
+    count = pq.read_metadata(queries).num_rows
+    parts = max(1, -(-count // size))
+    facts = list(engine.map(partial(_make_part, work / "parts", make, size), parts, gpu=gpu))
+    folders = [work / "parts" / f"{number:05}" for number in range(parts)]
+    for name in sorted(path.name for path in folders[0].glob("*.parquet")):
+        _join([folder / name for folder in folders], out / name)
+    return facts
+
+
+def _make_part(folder: Path, make: MakePart, size: int, number: int) -> Mapping[str, Any]:
+    queries = slice(number * size, (number + 1) * size)
+    return run_stage(
+        folder / f"{number:05}", {"part": number, "size": size}, lambda out, work: make(out, work, queries)
+    ).facts
+
+
+def _join(paths: list[Path], out: Path) -> None:
+    """Row group after row group, so that memory is bounded by one."""
+    with pq.ParquetWriter(out, pq.read_schema(paths[0]), compression="zstd") as writer:
+        for path in paths:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group))
