@@ -170,6 +170,11 @@ def test_an_endpoint_full_of_faults_gives_the_same_dataset(
         (["made", "--method", "bm25", "--depth", "3", "--negatives", "5"], 2, "--depth"),
         (["made", "--method", "llm", "--endpoint", "http://127.0.0.1:9"], 3, "127.0.0.1:9"),
         (["made", "--method", "bm25", "--builder", "/nonexistent.py"], 2, "/nonexistent.py"),
+        (["made", "--method", "bm25", "--bm25", "k1"], 2, "KEY=VALUE"),
+        (["made", "--method", "bm25", "--bm25", "k9=1"], 2, "BM25 has no 'k9'"),
+        (["made", "--method", "bm25", "--bm25", "b=much"], 2, "is no number"),
+        (["made", "--method", "bm25", "--bm25", "method=bm42"], 2, "bm42"),
+        (["made", "--method", "bm25", "--bm25", "engine=rank_bm25"], 2, "rank_bm25 has no lucene"),
     ],
 )
 def test_what_can_not_work_is_refused_in_one_line(
@@ -185,6 +190,61 @@ def test_what_can_not_work_is_refused_in_one_line(
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("**/*.parquet"))
+
+
+MISSING = """
+import importlib.metadata, sys
+def version(name, plain=importlib.metadata.version):
+    if name == "bm25s":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return plain(name)
+importlib.metadata.version = version
+from hnhub.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_bm25s_formula_and_analysis_by_option(
+    corpus: Path, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    def built(name: str, *settings: str) -> tuple[dict[str, object], Path]:
+        options = [option for setting in settings for option in ("--bm25", setting)]
+        where = ["--corpus-dir", corpus, "--queries-from", "qrels", "--depth", 20, "--out", tmp_path / name]
+        result = hnhub("build", "made", "--method", "bm25", *where, *options, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout), tmp_path / name / "made"
+
+    plain, there = built("plain")
+    assert built("plain", "k1=0.9", "stemmer=porter")[0] == plain  # the defaults, in words: the same recipe
+    other, here = built("other", "method=bm25+", "k1=1.2", "stop_words=none", "stemmer=english")
+    assert other["fingerprint"] != plain["fingerprint"]
+    assert (here / "candidates/bm25/candidates.parquet").read_bytes() != (
+        there / "candidates/bm25/candidates.parquet"
+    ).read_bytes()
+    manifest = json.loads((here / "dataset" / "manifest.json").read_text())
+    assert manifest["recipe"]["bm25"] == [
+        ["method", "bm25+"], ["k1", 1.2], ["stemmer", "english"], ["stop_words", None],
+    ]  # fmt: skip
+    told = "BM25, wherever it was used, had method bm25+, k1 1.2, stemmer english, stop_words none in place"
+    assert told in (here / "dataset" / "README.md").read_text()
+    assert "wherever it was used" not in (there / "dataset" / "README.md").read_text()
+    theirs, folder = built("engine", "engine=bm25s")
+    assert theirs["rows"] == plain["rows"]
+    assert "engine=bm25s" in (folder / "dataset" / "README.md").read_text()
+
+
+def test_a_reference_engine_that_is_not_there_is_refused(corpus: Path, tmp_path: Path) -> None:
+    options = ["--corpus-dir", str(corpus), "--queries-from", "qrels", "--method", "bm25", "--out", str(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-c", MISSING, "build", "made", *options, "--bm25", "engine=bm25s"],
+        env={**os.environ, "HNHUB_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr == "hnhub: bm25s is not installed; pip install 'hnhub[bench]'\n"
     assert not list(tmp_path.glob("**/*.parquet"))
 
 

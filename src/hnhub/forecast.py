@@ -85,7 +85,7 @@ def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageR
     ]
     if not corpus.sample:
         notes.append(f"the corpus is not loaded: {_WORDS} words a passage assumed, and no time is predicted")
-    rates = _bm25_rates(corpus.sample) if corpus.sample else None
+    rates = _bm25_rates(corpus.sample, build) if corpus.sample else None
     if rates:
         notes.append(f"BM25: measured on {len(corpus.sample):,} documents here, on one core, scaled to the corpus")
     found = [
@@ -158,14 +158,17 @@ def _tokens(build: Build, corpus: _Corpus, task: str, requests: int) -> Estimate
     return estimate(sample, requests)
 
 
-def _bm25_rates(sample: Sequence[str]) -> tuple[float, float]:
-    """Seconds to index a document, and to hold one document against one query, on one core."""
-    from hnhub.negatives.bm25 import index_texts
+def _bm25_rates(sample: Sequence[str], build: Build) -> tuple[float, float] | None:
+    """Seconds to index a document, and to hold one document against one query, on one core; None for other engines."""
+    from hnhub.negatives.bm25 import BM25Settings, index_texts
 
+    settings = BM25Settings.of(build.recipe.bm25)
+    if settings.engine != "hnhub":
+        return None
     queries = [" ".join(text.split()[:10]) for text in sample[:200]]
-    index_texts(sample[:10], threads=1).search(queries[:1], 10)  # compile, or load what was compiled
+    index_texts(sample[:10], settings, threads=1).search(queries[:1], 10)  # compile, or load what was compiled
     start = time.perf_counter()
-    index = index_texts(sample, threads=1)
+    index = index_texts(sample, settings, threads=1)
     indexed = time.perf_counter()
     index.search(queries, 100)
     searched = time.perf_counter()

@@ -92,6 +92,8 @@ class Recipe:
     top_p: float = 0.95
     prompts: tuple[tuple[str, str], ...] = ()
     """Prompt files of the user's own, as (task, path)."""
+    bm25: tuple[tuple[str, str | float | None], ...] = ()
+    """What differs from the defaults of BM25 (`hnhub.negatives.bm25.BM25Settings`), as (field, value)."""
     bi_encoder: str | None = None
     cross_encoder: str = "cross-encoder/ms-marco-MiniLM-L6-v2"
     """A sentence-transformers CrossEncoder, or `local`: query likelihood under the embedded LLM."""

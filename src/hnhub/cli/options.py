@@ -86,6 +86,13 @@ build_options = stack(
         "--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."
     ),
     click.option(
+        "--bm25",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="BM25's method, k1, b, delta, stemmer, stop_words or engine, `none` for nothing; repeatable. "
+        "Also for --round-trip.",
+    ),
+    click.option(
         "--bi-encoder", metavar="ID", help="For dense and hybrid, and as a further source of ce's candidates."
     ),
     click.option(
