@@ -4,25 +4,22 @@ Scores are kept raw, positives are scored by the same model, and the cut against
 negatives.choose.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from hnhub.encode.devices import devices, token_budget
 from hnhub.engines import LOCAL, Engine
-from hnhub.errors import HnhubError, InputError
+from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
-from hnhub.negatives._score_journal import ScoreJournal, pair_key
+from hnhub.negatives._score_journal import ScoreJournal
 from hnhub.negatives._texts import Texts
-from hnhub.negatives.scorers import Scorer, find_reference, load_scorers
+from hnhub.negatives.scorers import find_reference, load_scorers, score_pairs
 from hnhub.progress import report
 from hnhub.records import Provenance
 from hnhub.stages import fingerprint
@@ -107,9 +104,14 @@ def _score_part(
         method="ce", model=reference.name, revision=reference.revision, corpus_revision=corpus_revision
     )
     try:
-        scored = _score(
-            rows, scorers, journal, token_budget(devices()[0]), queries=(part.start, len(asked), len(frozen))
+        scores = score_pairs(
+            rows.select("query", "text").rows(),
+            scorers,
+            journal,
+            token_budget(devices()[0]),
+            lambda share: report("ce: queries", part.start + int(len(asked) * share), len(frozen)),
         )
+        scored = rows.with_columns(pl.Series("score", scores, dtype=pl.Float64))
         with writing(out, provenance) as writer:
             writer.add(_ranked(scored))
         return {
@@ -173,42 +175,6 @@ def _with_texts(rows: pl.DataFrame, documents: Path, texts: Texts) -> pl.DataFra
     return rows.with_columns(
         text=pl.Series([known[document_id] for document_id in rows["document_id"]], dtype=pl.String)
     )
-
-
-def _score(
-    rows: pl.DataFrame,
-    scorers: Sequence[Scorer],
-    journal: ScoreJournal,
-    budget: int,
-    *,
-    queries: tuple[int, int, int],
-) -> pl.DataFrame:
-    """Add the column `score`. `queries`: how many come before, how many these are and how many there are, for progress."""
-    keys = [pair_key(query, text) for query, text in rows.select("query", "text").iter_rows()]
-    distinct = dict(zip(keys, rows.select("query", "text").iter_rows(), strict=True))
-    pairs, names = list(distinct.values()), list(distinct)
-    batches = scorers[0].batches(pairs, budget)
-    todo = [batch for batch in batches if not all(names[i] in journal for i in batch)]
-    done = len(batches) - len(todo)
-
-    def work(scorer: Scorer, mine: Sequence[NDArray[np.intp]]) -> None:
-        nonlocal done
-        for batch in mine:
-            scores = scorer.score([pairs[i] for i in batch])
-            if not np.isfinite(scores).all():
-                bad = pairs[int(batch[int(np.argmin(np.isfinite(scores)))])]
-                raise HnhubError(f"the score of query {bad[0][:60]!r} is not a number", do="use another model or dtype")
-            journal.add({names[i]: float(score) for i, score in zip(batch, scores, strict=True)})
-            done += 1
-            report("ce: queries", queries[0] + queries[1] * done // len(batches), queries[2])
-
-    if len(scorers) == 1:
-        work(scorers[0], todo)
-    else:
-        with ThreadPoolExecutor(len(scorers)) as pool:
-            shares = [todo[index :: len(scorers)] for index in range(len(scorers))]
-            list(pool.map(work, scorers, shares))
-    return rows.with_columns(pl.Series("score", [journal[key] for key in keys], dtype=pl.Float64))
 
 
 def _ranked(rows: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,8 @@
 raw (logits or log-probabilities, often negative).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from hnhub.encode.devices import Dtype, devices
 from hnhub.encode.models import ModelRef, resolve
+from hnhub.errors import HnhubError
+from hnhub.negatives._score_journal import ScoreJournal, pair_key
 from hnhub.stages import file_sha256
 
-__all__ = ["Scorer", "find_reference", "load_scorers"]
+__all__ = ["Scorer", "find_reference", "load_scorers", "score_pairs"]
 
 
 class Scorer(Protocol):
@@ -55,6 +58,44 @@ def load_scorers(cross_encoder: str) -> tuple[Scorer, ...]:
     """One scorer for every device, loaded once in a process. Raises as `find_reference`, and MissingExtra without torch."""
     reference = find_reference(cross_encoder)
     return tuple(_load(cross_encoder, reference, device) for device in devices())
+
+
+def score_pairs(
+    pairs: Sequence[tuple[str, str]],
+    scorers: Sequence[Scorer],
+    journal: ScoreJournal,
+    budget: int,
+    progress: Callable[[float], None],
+) -> list[float]:
+    """Scores of the pairs, each distinct one scored once, by all scorers side by side; those in the journal are taken from it.
+
+    `budget` is the tokens of a batch; `progress` is told the share that is done. Raises HnhubError for a score that is no number.
+    """
+    keys = [pair_key(query, text) for query, text in pairs]
+    distinct = dict(zip(keys, pairs, strict=True))
+    texts, names = list(distinct.values()), list(distinct)
+    batches = scorers[0].batches(texts, budget)
+    todo = [batch for batch in batches if not all(names[i] in journal for i in batch)]
+    done = len(batches) - len(todo)
+
+    def work(scorer: Scorer, mine: Sequence[NDArray[np.intp]]) -> None:
+        nonlocal done
+        for batch in mine:
+            scores = scorer.score([texts[i] for i in batch])
+            if not np.isfinite(scores).all():
+                bad = texts[int(batch[int(np.argmin(np.isfinite(scores)))])]
+                raise HnhubError(f"the score of query {bad[0][:60]!r} is not a number", do="use another model or dtype")
+            journal.add({names[i]: float(score) for i, score in zip(batch, scores, strict=True)})
+            done += 1
+            progress(done / len(batches))
+
+    if len(scorers) == 1:
+        work(scorers[0], todo)
+    else:
+        with ThreadPoolExecutor(len(scorers)) as pool:
+            shares = [todo[index :: len(scorers)] for index in range(len(scorers))]
+            list(pool.map(work, scorers, shares))
+    return [journal[key] for key in keys]
 
 
 def _load(cross_encoder: str, reference: ModelRef, device: str) -> Scorer:
