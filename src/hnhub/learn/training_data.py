@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from hnhub.errors import InputError
+from hnhub.corpus.hub import newest_revision
+from hnhub.errors import InputError, ServiceError
 from hnhub.home import home
 from hnhub.stages import file_sha256, fingerprint
 
@@ -45,7 +46,7 @@ class TrainingData:
 
     def identity(self) -> dict[str, Any]:
         """For fingerprints: the dataset and the very rows that are used."""
-        used = [hashlib.sha256(repr(frame.rows()).encode()).hexdigest() for frame in (self.rows, self.held_out)]
+        used = [_hash(self.rows), _hash(self.held_out)]
         return {"dataset": self.name, "revision": self.revision, "config": self.config, "rows": used}
 
 
@@ -63,15 +64,18 @@ def load_training_data(
 
     With `distil` rows are made of the `<config>-scored` config, with its scores as labels. Where the dataset has no dev
     split, `held_out_share` of the queries are carved out of train. `limit` draws that many training rows. Both draws
-    depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had.
+    depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had, ServiceError if
+    the Hub doesn't answer.
     """
     folder = Path(dataset).expanduser()
-    found = _folder_identity(folder) if folder.is_dir() else None
-    cache = None
-    if found:
+    wanted = f"{config}-scored" if distil else config
+    if folder.is_dir():
+        found = _folder_identity(folder)
         # datasets (5.2) names a folder's cache by its last name and its card, so two builds can share one: keep them apart.
-        dataset, cache = str(folder), home() / "datasets" / found.revision
-    splits = _load(dataset, f"{config}-scored" if distil else config, revision, cache)
+        splits = _load(str(folder), wanted, None, home() / "datasets" / found.revision)
+    else:
+        found = _hub_identity(dataset, revision)
+        splits = _load(dataset, wanted, found.revision, None)
     if "train" not in splits:
         raise InputError(
             f"{dataset}: config {config} has no train split", do="build one; test splits are not trained on"
@@ -90,7 +94,6 @@ def load_training_data(
     order = order.sort("draw", "row").head(limit or order.height).sort("row")
     if order.is_empty():
         raise InputError(f"{dataset}: config {config} leaves no row to train on", do="build more rows")
-    found = found or _Identity(dataset, _commit(splits["train"]) or revision or "unknown", None)
     rows = order.drop("row", "draw")
     return TrainingData(found.name, found.revision, config, found.corpus, rows, dev, dropped)
 
@@ -100,18 +103,40 @@ def without_rows(rows: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
     return rows.with_row_index("row").filter(~pl.col("row").is_in(list(numbers))).drop("row")
 
 
-def _load(dataset: str, config: str, revision: str | None, cache: Path | None) -> "datasets.DatasetDict":
+def _load(dataset: str, config: str, commit: str | None, cache: Path | None) -> "datasets.DatasetDict":
     import datasets
 
     try:
         with _no_bars():
-            return datasets.load_dataset(dataset, config, revision=revision, cache_dir=str(cache) if cache else None)
+            splits = datasets.load_dataset(dataset, config, revision=commit, cache_dir=str(cache) if cache else None)
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         first = str(error).strip().split("\n")[0]
+        if _is_outage(error):
+            raise ServiceError(
+                f"{dataset}: config {config!r} can't be fetched from the Hub ({first})",
+                do="try again, or give a dataset folder",
+            ) from error
         raise InputError(
             f"{dataset}: config {config!r} can't be loaded ({first})",
             do="give a dataset folder, or a Hub id and a config of it",
         ) from error
+    # Where the Hub fails, datasets falls back on whatever commit of the repository it has kept.
+    if commit and any(_commit(split) not in (None, commit) for split in splits.values()):
+        raise ServiceError(f"{dataset}: can't be fetched from the Hub at {commit[:12]}", do="try again")
+    return splits
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether a connection or the Hub failed, according to an error of `datasets` or what caused it."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    outage = (ConnectionError, TimeoutError, LocalEntryNotFoundError, HfHubHTTPError)
+    while error is not None:
+        # The client's HTTP library differs between its versions.
+        if isinstance(error, outage) or type(error).__module__.partition(".")[0] in ("httpx", "httpcore", "requests"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager
@@ -166,6 +191,13 @@ def _number(column: str) -> int:
     return int(column.removeprefix("negative_"))
 
 
+def _hash(frame: pl.DataFrame) -> str:
+    total = hashlib.sha256()
+    for part in frame.iter_slices(4096):
+        total.update(repr(part.rows()).encode())
+    return total.hexdigest()
+
+
 def _draw(queries: pl.Series, seed: int) -> pl.Series:
     return pl.Series([hashlib.sha256(f"{seed}\0{query}".encode()).hexdigest() for query in queries], dtype=pl.String)
 
@@ -183,6 +215,29 @@ def _folder_identity(folder: Path) -> _Identity:
         path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(folder.glob("data/**/*.parquet"))
     }
     return _Identity(corpus or folder.resolve().name, f"files-{fingerprint(files)[:16]}", corpus)
+
+
+def _hub_identity(repo: str, revision: str | None) -> _Identity:
+    """The commit that a revision stands at, and the corpus that the manifest there names, if there is one."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    instead = "check the id, the revision and HF_TOKEN, or give a dataset folder"
+    try:
+        commit = newest_revision(repo, revision)
+        path = hf_hub_download(repo, "manifest.json", repo_type="dataset", revision=commit)
+    except InputError as error:
+        raise InputError(error.what, do=instead) from error
+    except ServiceError as error:
+        raise ServiceError(error.what, do="try again, or give a dataset folder") from error
+    except EntryNotFoundError as error:
+        if not isinstance(error, LocalEntryNotFoundError):
+            return _Identity(repo, commit, None)
+        raise ServiceError(f"{repo}: the Hub does not answer", do="try again, or give a dataset folder") from error
+    except OSError as error:  # every error of the client but those above
+        raise ServiceError(f"{repo}: can't be fetched from the Hub ({error})", do=instead) from error
+    corpus = json.loads(Path(path).read_text(encoding="utf-8")).get("corpus")
+    return _Identity(repo, commit, corpus if isinstance(corpus, str) else None)
 
 
 def _commit(split: "datasets.Dataset") -> str | None:
