@@ -26,6 +26,7 @@ __all__ = [
     "SavedPrompts",
     "Server",
     "children",
+    "parameters",
     "revision",
     "server_version",
     "source_path",
@@ -223,8 +224,8 @@ def _spawn(weights: Path) -> Server:
     return Server(process)
 
 
-def _serve(weights: str) -> None:
-    """The child: serve until the parent closes our standard input, or dies."""
+def parameters(weights: str) -> Any:
+    """Of a server with one thread and one slot on a free loopback port."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -237,6 +238,14 @@ def _serve(weights: str) -> None:
     params.fit_params = False
     params.ui = False
     params.verbosity = 0
+    return params
+
+
+def _serve(weights: str) -> None:
+    """The child: serve until the parent closes our standard input, or dies."""
+    import xllamacpp
+
+    params = parameters(weights)
     with tempfile.TemporaryDirectory(prefix="hnhub-prompts-") as folder:
         params.slot_save_path = f"{folder}/"
         server = xllamacpp.Server(params)
