@@ -5,10 +5,13 @@ import polars as pl
 import pytest
 
 from hnhub.encode.encoder import Encoder
+from hnhub.encode.models import resolve
 from hnhub.errors import InputError
 from hnhub.learn.evaluate import depth_for, evaluate, judged, open_split, retrieve, write_evaluation
 from hnhub.learn.runs import read_run, run_of_mapping
 from hnhub.learn.search import DenseSearcher, rerank
+from hnhub.records import contents
+from small_miners import write_cross_encoder
 
 # Anserini's BM25 over flat text (k1 0.9, b 0.4), nDCG@10: beir-v1.0.0 regressions; Cranfield: its SOURCES.md.
 BM25 = {"scifact": 0.6789, "nfcorpus": 0.3218, "cranfield": 0.3661}
@@ -98,6 +101,34 @@ def test_reranking_orders_only_the_best_anew(things):
     run = run_of_mapping({things.query_ids[0]: {d: float(-i) for i, d in enumerate(ids[:6])}})
     again = rerank(run, things, lambda pairs: np.arange(len(pairs), dtype=float), depth=4)
     assert [d for d, _ in again.ranking(0)] == ids[3::-1]
+
+
+def test_the_command_reranks_by_a_cross_encoder(things, hnhub, tmp_path, corpus):
+    """A real one of two layers, whose order is checked against CrossEncoder.predict, and `local`."""
+    from sentence_transformers import CrossEncoder
+
+    own = {"HNHUB_CORPORA": str(corpus.parent), "HNHUB_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    command = ("evaluate", "bm25", "--corpus", "things", "--depth", 4, "--json")
+    assert hnhub(*command, "--run", tmp_path / "plain.trec", **own).returncode == 0
+    folder = write_cross_encoder(tmp_path / "ce")
+    done = hnhub(*command, "--rerank", folder, "--run", tmp_path / "again.trec", **own)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["model"] == "bm25 + tiny"
+    assert result["settings"]["reranker"] == resolve(folder).identity()
+    assert str(tmp_path) not in done.stdout
+    plain, again = (read_run(tmp_path / f"{name}.trec") for name in ("plain", "again"))
+    texts = {i: contents(title, text) for i, title, text in pl.read_parquet(things.documents).iter_rows()}
+    model = CrossEncoder(folder, device="cpu")
+    for number in range(20):
+        found = sorted(d for d, _ in plain.ranking(number))
+        scores = model.predict([(things.texts[number], texts[d]) for d in found], show_progress_bar=False)
+        assert [d for d, _ in again.ranking(number)] == [found[i] for i in np.argsort(-scores, kind="stable")]
+
+    local = hnhub(*command, "--rerank", "local", "--metric", "Success@4", "--metric", "MRR@4", **own)
+    assert local.returncode == 0, local.stderr
+    assert json.loads(local.stdout)["model"] == "bm25 + local"
+    assert 0 < json.loads(local.stdout)["metrics"]["MRR@4"] <= 1
 
 
 def test_the_depth_serves_the_deepest_measure():

@@ -246,7 +246,9 @@ def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any])
         settings |= encoder.identity()
         run = retrieve(DenseSearcher.open(encoder, test.documents, home() / "embeddings"), test, depth)
     if options["rerank"]:
-        settings["reranker"] = options["rerank"]
+        from hnhub.negatives.scorers import find_reference
+
+        settings["reranker"] = find_reference(options["rerank"]).identity()
         run = rerank(run, test, _pair_scores(options["rerank"]), depth)
     return run, settings
 
@@ -286,9 +288,8 @@ def _pair_scores(cross_encoder: str) -> "Callable[[Sequence[tuple[str, str]]], n
 
 
 def _name(model: str | None, options: dict[str, Any]) -> str:
-    first = model or options["from_run"].stem
-    first = Path(first).name if Path(first).is_dir() else first
-    return f"{first} + {options['rerank']}" if options["rerank"] else first
+    parts = [model or options["from_run"].stem, *([options["rerank"]] if options["rerank"] else [])]
+    return " + ".join(Path(part).resolve().name if Path(part).is_dir() else part for part in parts)
 
 
 def _table(result: dict[str, Any]) -> str:
