@@ -65,6 +65,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "ir_measures",
         ),
     ),
+    "ray_engine": ((*FOUNDATION, "llm"), ("ray",)),
     "release": ((*FOUNDATION, "recipes", "publish"), ()),
     "forecast": ((*FOUNDATION, "build", "llm", "negatives"), ("polars",)),
     "build": ((*FOUNDATION, "engines", "corpus", "llm"), ()),

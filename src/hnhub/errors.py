@@ -11,7 +11,7 @@
 A message is one line: what is wrong and where, then what to do.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "HnhubError",
@@ -33,6 +33,16 @@ class HnhubError(Exception):
         super().__init__(" ".join(f"{what}; {do}".split()))
         self.what = what
         self.do = do
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels between processes whatever its constructor takes."""
+        return _again, (type(self), self.what, self.do)
+
+
+def _again(kind: type[HnhubError], what: str, do: str) -> HnhubError:
+    error = kind.__new__(kind)
+    HnhubError.__init__(error, what, do=do)
+    return error
 
 
 class RuleBroken(HnhubError):

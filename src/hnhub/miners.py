@@ -24,12 +24,13 @@ def candidate_sources(recipe: Recipe) -> list[str]:
 
 
 def _llm(build: Build, name: str, task: str) -> Stage:
-    def make(out: Path, _: Path) -> Mapping[str, Any]:
+    def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import llm
 
         assert build.model is not None
         return llm.make_candidates(
             out,
+            work,
             documents=build.documents,
             queries=build.queries,
             recipe=build.recipe,
@@ -37,6 +38,7 @@ def _llm(build: Build, name: str, task: str) -> Stage:
             model=build.model,
             prompt=build.prompts[task],
             corpus_revision=build.corpus_revision,
+            engine=build.engine,
         )
 
     return Stage(

@@ -72,6 +72,7 @@ def make(
     out.mkdir()
     facts = make_candidates(
         out,
+        folder / f"work-{name}",
         documents=folder / "documents.parquet",
         queries=folder / "queries.parquet",
         recipe=Recipe("tiny", **{"negatives": 3, **changes}),

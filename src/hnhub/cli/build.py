@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ __all__ = ["build", "prepared"]
 # Options that are fields of the recipe, under the same name.
 _DECISIONS = (
     "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "cross_encoder",
-    "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall",
+    "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall", "judge",
 )  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def build(as_json: bool, **options: Any) -> None:
 def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
     """A build as the options say, its model open. Everything that is given is checked before anything runs."""
     from hnhub.build import Build
+    from hnhub.cli.opening import opened_engine, opened_model
     from hnhub.corpus.load import resolve
-    from hnhub.engines import Local
     from hnhub.home import home
     from hnhub.recipes import find_decision
 
@@ -70,7 +70,10 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
     source = resolve(corpus, options["corpus_dir"])
     prompts = _prompts(decision, recipe, source.spec.family if source.spec else None, options["prompts"])
     recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))
-    with _model(recipe, options, wanted=bool(prompts)) as model:
+    with (
+        opened_engine(options) as engine,
+        opened_model(recipe, options, engine) if prompts else nullcontext() as model,
+    ):
         yield Build(
             recipe=recipe,
             version=decision.version,
@@ -79,7 +82,7 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
             prompts=prompts,
             model=model,
             home=home(),
-            engine=Local(options["workers"]),
+            engine=engine,
             rights=options["rights"],
         )
 
@@ -93,11 +96,15 @@ def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
             given.setdefault(other, None)  # one on the command line replaces the builder's other
     if given.get("round_trip") == 0:
         given["round_trip"] = None
+    if given.get("judge") == "none":
+        given["judge"] = None
     given["bm25"] = _bm25(decision.recipe.bm25, options["bm25"])
     if options["methods"]:
         given["methods"] = ordered(options["methods"])
     recipe = replace(decision.recipe, **given)
     last = recipe.rank_max or recipe.depth
+    if recipe.judge == "ce" and recipe.max_percent is None and recipe.max_margin is None:
+        raise UsageError("--judge ce has no limit to judge by", do="give --max-percent or --max-margin")
     mined = set(recipe.methods) - {"llm", "llm-pos"}
     if mined and last - recipe.rank_min + 1 < recipe.negatives:
         raise UsageError(
@@ -139,29 +146,6 @@ def _prompts(decision: "Decision", recipe: "Recipe", family: str | None, given: 
             do=f"its tasks are {', '.join(tasks) or 'none'}",
         )
     return {task: find_prompt(task, family, files.get(task)) for task in tasks}
-
-
-@contextmanager
-def _model(recipe: "Recipe", options: Mapping[str, Any], *, wanted: bool) -> Iterator[Any]:
-    if not wanted:
-        yield None
-        return
-    from hnhub.home import home
-    from hnhub.llm.budget import Prices
-    from hnhub.llm.client import open_model
-
-    if options["max_cost"] is not None and options["price"] is None:
-        raise UsageError("--max-cost needs prices", do="add --price IN OUT, per million tokens")
-    with open_model(
-        options["endpoints"] or ("local",),
-        api=options["api"],
-        model=recipe.model,
-        journal=home() / "journal.sqlite",
-        max_tokens=options["max_tokens"],
-        max_cost=options["max_cost"],
-        prices=Prices(*options["price"]) if options["price"] else None,
-    ) as model:
-        yield model
 
 
 def _summary(record: "StageRecord") -> str:

@@ -58,12 +58,17 @@ build_options = stack(
     click.option(
         "--max-percent",
         type=click.FloatRange(0, min_open=True),
-        help="ce: drop candidates over this share of the positive's score.",
+        help="ce and --judge ce: drop candidates over this share of the positive's score.",
     ),
     click.option(
         "--max-margin",
         type=click.FloatRange(0),
-        help="ce: drop candidates over the positive's score minus this instead.",
+        help="ce and --judge ce: drop candidates over the positive's score minus this instead.",
+    ),
+    click.option(
+        "--judge",
+        type=click.Choice(["llm", "ce", "none"]),
+        help="Who looks at what would become negatives, and may veto: the LLM, or the cross-encoder by ce's rule.",
     ),
     click.option(
         "--on-shortfall",
@@ -96,7 +101,9 @@ build_options = stack(
         "--bi-encoder", metavar="ID", help="For dense and hybrid, and as a further source of ce's candidates."
     ),
     click.option(
-        "--cross-encoder", metavar="ID|local", help="ce's scorer. `local` is query likelihood under the embedded LLM."
+        "--cross-encoder",
+        metavar="ID|local",
+        help="ce's scorer, and --judge ce's. `local` is query likelihood under the embedded LLM.",
     ),
     click.option(
         "--max-tokens", type=click.IntRange(1), help="Stop before the LLM has read and written more than this."
@@ -112,7 +119,28 @@ build_options = stack(
         help="Of a million tokens read and of a million written, for --max-cost.",
     ),
     click.option("--builder", type=_FILE, help="A builder file of your own."),
-    click.option("--workers", type=click.IntRange(1), help="Threads.  [default: the cores]"),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Make the parts of stages here, or on a Ray cluster.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1), help="Threads here, worker processes on Ray.  [default: the cores]"
+    ),
+    click.option("--ray-address", metavar="ADDRESS", help="A running cluster to join.  [default: one on this machine]"),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0),
+        help="What a worker on Ray gets; a share is possible.  [default: 1 if the cluster has GPUs]",
+    ),
+    click.option(
+        "--memory-per-worker",
+        type=click.FloatRange(0, min_open=True),
+        metavar="GB",
+        help="What a worker on Ray may use; without a GPU it is held to it.",
+    ),
     click.option("--out", type=_FOLDER, default=Path("runs"), show_default=True, help="Where the build's folder lies."),
     click.option(
         "--i-have-the-rights",

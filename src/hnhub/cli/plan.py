@@ -23,7 +23,9 @@ def plan(as_json: bool, **options: Any) -> None:
     from hnhub.cli.build import prepared
     from hnhub.forecast import forecast
 
-    with prepared(options) as job:
+    # What a build makes does not depend on the engine, and a forecast needs no cluster.
+    on_ray = dict.fromkeys(("ray_address", "gpus_per_worker", "memory_per_worker"))
+    with prepared({**options, **on_ray, "engine": "local"}) as job:
         steps = pipeline.stages(job)
         found = forecast(job, steps, pipeline.status(steps, job.folder))
     cost = _cost(found, options["price"])

@@ -81,6 +81,8 @@ class Model:
         self._counts: dict[str, Counter[str]] = {}
         self._failures: dict[str, Counter[str]] = {}
         self._stopped = False
+        self._shared = threading.Lock()
+        """Several threads may ask at once."""
         dispatcher.on_fatal = self._wake_all
         journal.on_broken = self._wake_all
 
@@ -164,8 +166,8 @@ class Model:
                 waiting = stream.flying.setdefault(key, [])
                 waiting.append(pending)
             if len(waiting) == 1:
-                if not self._dispatcher.endpoints:
-                    self._dispatcher.endpoints = self._start()
+                with self._shared:
+                    self._dispatcher.endpoints = self._dispatcher.endpoints or self._start()
                 pending.sent = True
                 self._dispatcher.submit(Job(stream, key, variant, partial(self._arrived, stream, key, variant)))
             return
@@ -250,15 +252,16 @@ class Model:
         answer = pending.answer
         assert answer is not None
         method = answer.request.method
-        counts = self._counts.setdefault(method, Counter())
-        failures = self._failures.setdefault(method, Counter())
-        counts["requests"] += 1
-        counts["cached"] += answer.cached
-        counts["prompt_tokens"] += answer.prompt_tokens
-        counts["completion_tokens"] += answer.completion_tokens
-        counts["parse_failures"] += pending.ask
-        if answer.failure is not None:
-            failures[answer.failure] += 1
+        with self._shared:
+            counts = self._counts.setdefault(method, Counter())
+            failures = self._failures.setdefault(method, Counter())
+            counts["requests"] += 1
+            counts["cached"] += answer.cached
+            counts["prompt_tokens"] += answer.prompt_tokens
+            counts["completion_tokens"] += answer.completion_tokens
+            counts["parse_failures"] += pending.ask
+            if answer.failure is not None:
+                failures[answer.failure] += 1
         return answer
 
 
@@ -298,7 +301,7 @@ def open_model(
 
         def start() -> list[Endpoint]:
             servers.extend(embedded.start())
-            return [_local(Door.to(dispatcher.session, server.url), served) for server in servers]
+            return [_local(server, Door.to(dispatcher.session, server.url), served) for server in servers]
 
         try:
             if tuple(endpoints) == ("local",):
@@ -321,8 +324,8 @@ def open_model(
                 server.stop()
 
 
-def _local(door: Door, served: Served) -> Endpoint:
-    return Endpoint(door, served, Pace(1, 1), prepare=embedded.SavedPrompts(door))
+def _local(server: embedded.Server, door: Door, served: Served) -> Endpoint:
+    return Endpoint(door, served, Pace(1, 1), prepare=embedded.SavedPrompts(server, door))
 
 
 def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flight: int) -> None:

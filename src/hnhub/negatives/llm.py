@@ -5,16 +5,19 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from hnhub.engines import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._copies import generated_fault, is_copy
+from hnhub.negatives._parts import make_parts
 from hnhub.negatives._texts import Texts
 from hnhub.progress import report
 from hnhub.records import Drop, Provenance, Recipe
@@ -30,6 +33,7 @@ MAX_ROUNDS = 3
 
 _BATCH = 1024
 # Queries whose texts are held at once; large enough that the model is rarely idle between two batches.
+_COUNTED = ("queries", "asked", "candidates", "short", "prompt_tokens", "completion_tokens")
 
 
 @dataclass
@@ -45,6 +49,7 @@ class _Query:
 
 def make_candidates(
     out: Path,
+    work: Path,
     *,
     documents: Path,
     queries: Path,
@@ -53,6 +58,7 @@ def make_candidates(
     model: LanguageModel,
     prompt: Prompt,
     corpus_revision: str,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Write candidates.parquet (CANDIDATES) and ledger.parquet into `out`; return the facts.
 
@@ -61,42 +67,66 @@ def make_candidates(
     ask that failed or brought an example of the prompt stands in the ledger. A query's positive stands before its candidates.
     """
     method = "llm-pos" if with_positive else "llm"
-    frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
-    texts = Texts(documents)
-    totals: Counter[str] = Counter()
-    drops: list[Drop] = []
-    plain = Provenance(method, corpus_revision=corpus_revision)
-    columns = arrow_schema(CANDIDATES)
-    with pq.ParquetWriter(out / "candidates.parquet", columns, compression="zstd") as writer:
-        for at in range(0, len(frozen), _BATCH):
-            batch = _batch(frozen[at : at + _BATCH], texts, documents)
-            for _ in range(MAX_ROUNDS):
-                requests = list(_requests(batch, method, recipe, prompt))
-                by_id = {one.query_id: one for one in batch}
-                for done, (query_id, answer) in enumerate(_ask(model, requests), 1):
-                    drops += _take(by_id[query_id], answer, prompt, method, corpus_revision)
-                    totals.update(
-                        asked=1,
-                        prompt_tokens=answer.prompt_tokens,
-                        completion_tokens=answer.completion_tokens,
-                    )
-                    report(f"{method}: queries", at + len(batch) * done // len(requests), len(frozen))
-            totals["short"] += sum(len(one.usable) < recipe.negatives for one in batch)
-            rows = [row for one in batch for row in _rows(one, plain)]
-            totals["candidates"] += len(rows) - len(batch)
-            writer.write_table(pl.DataFrame(rows, schema=CANDIDATES).to_arrow().cast(columns))
-    pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
+    make = partial(
+        _make_part,
+        documents=documents,
+        queries=queries,
+        recipe=recipe,
+        method=method,
+        model=model,
+        prompt=prompt,
+        corpus_revision=corpus_revision,
+    )
+    parts = make_parts(out, work, make, queries=queries, size=_BATCH, engine=engine)
+    totals = Counter[str]()
+    dropped = Counter[str]()
+    for part in parts:
+        totals.update({name: part[name] for name in _COUNTED})
+        dropped.update(part["dropped"])
     if totals["short"]:
         log.warning(
             "%s: %d of %d queries got fewer than %d usable negatives",
             method,
             totals["short"],
-            len(frozen),
+            totals["queries"],
             recipe.negatives,
         )
-    names = ("asked", "candidates", "short", "prompt_tokens", "completion_tokens")
-    dropped = dict(sorted(Counter(drop.reason for drop in drops).items()))
-    return {"method": method, "queries": len(frozen), **{name: totals[name] for name in names}, "dropped": dropped}
+    return {"method": method, **{name: totals[name] for name in _COUNTED}, "dropped": dict(sorted(dropped.items()))}
+
+
+def _make_part(
+    out: Path,
+    _: Path,
+    part: slice,
+    *,
+    documents: Path,
+    queries: Path,
+    recipe: Recipe,
+    method: str,
+    model: LanguageModel,
+    prompt: Prompt,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
+    batch = _batch(frozen[part], Texts(documents), documents)
+    by_id = {one.query_id: one for one in batch}
+    totals = Counter[str](queries=len(batch))
+    drops: list[Drop] = []
+    for _round in range(MAX_ROUNDS):
+        requests = list(_requests(batch, method, recipe, prompt))
+        for done, (query_id, answer) in enumerate(_ask(model, requests), 1):
+            drops += _take(by_id[query_id], answer, prompt, method, corpus_revision)
+            totals.update(asked=1, prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
+            report(f"{method}: queries", part.start + len(batch) * done // len(requests), len(frozen))
+    totals["short"] = sum(len(one.usable) < recipe.negatives for one in batch)
+    plain = Provenance(method, corpus_revision=corpus_revision)
+    rows = [row for one in batch for row in _rows(one, plain)]
+    totals["candidates"] = len(rows) - len(batch)
+    table = pl.DataFrame(rows, schema=CANDIDATES).to_arrow().cast(arrow_schema(CANDIDATES))
+    pq.write_table(table, out / "candidates.parquet", compression="zstd", row_group_size=max(1, len(table)))
+    ledger = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).to_arrow().cast(arrow_schema(LEDGER))
+    pq.write_table(ledger, out / "ledger.parquet", compression="zstd")
+    return {**{name: totals[name] for name in _COUNTED}, "dropped": Counter(drop.reason for drop in drops)}
 
 
 def _batch(frozen: pl.DataFrame, texts: Texts, documents: Path) -> list[_Query]:
