@@ -31,6 +31,8 @@ __all__ = ["LOSSES", "TrainSettings", "settings_for", "train", "train_stage"]
 
 log = logging.getLogger(__name__)
 
+_TENSORBOARD = os.environ.get("TENSORBOARD_LOGGING_DIR")
+
 CODE_VERSION = 2
 """Raise it when the same data and settings would give another model."""
 
@@ -103,8 +105,11 @@ def train_stage(
     """Train into `folder` unless it holds this very model; an interrupted training goes on from its checkpoint.
 
     Under torchrun every process calls this, the first one writes. `facts` (the leak check's) are recorded and printed in
-    the model's card.
+    the model's card. Raises UsageError, before anything is loaded, if the settings' reporter is not installed.
     """
+    _check_reporter(settings.reporter)
+    # Else its files would lie with the checkpoints, which go when the model is finished.
+    os.environ["TENSORBOARD_LOGGING_DIR"] = _TENSORBOARD or str(folder.parent / "tensorboard" / folder.name)
     parts = {
         "code": CODE_VERSION,
         "data": data.identity(),
@@ -125,6 +130,19 @@ def train_stage(
     work = folder.parent / ".work" / f"{folder.name}-{key[:16]}"
     work.mkdir(parents=True, exist_ok=True)
     return StageRecord(key, {}, make(work / "not-first", work))
+
+
+def _check_reporter(name: str) -> None:
+    try:
+        from transformers.integrations import integration_utils
+    except ImportError:
+        raise MissingExtra("transformers", extra="models") from None
+
+    known = sorted(integration_utils.INTEGRATION_TO_CALLBACK)
+    if name not in ("none", "all", *known):
+        raise UsageError(f"no reporter {name!r}", do=f"use one of: none, all, {', '.join(known)}")
+    if name in known and name not in integration_utils.get_available_reporting_integrations():
+        raise UsageError(f"the reporter {name} is not installed", do=f"pip install {name}, or use another --reporter")
 
 
 def train(
@@ -270,6 +288,7 @@ def _trainer(
         logging_steps=max(1, steps // 20),
         logging_first_step=True,
         report_to=settings.reporter,
+        run_name=f"{data.name} {data.config}",  # the default is a path of this machine
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         **when,
