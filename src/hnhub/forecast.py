@@ -10,6 +10,7 @@ import polars as pl
 from hnhub.build import Build, Stage
 from hnhub.llm.budget import Estimate, estimate
 from hnhub.llm.types import Request
+from hnhub.negatives.judge import SHOWN
 from hnhub.records import contents
 
 if TYPE_CHECKING:
@@ -128,6 +129,12 @@ def _to_do(name: str, build: Build, corpus: _Corpus, queries: int, rates: tuple[
     if name in ("candidates/llm", "candidates/llm-pos"):
         task = "negative" if name.endswith("llm") else "negative-pos"
         return _asking(name, _tokens(build, corpus, task, queries * recipe.negatives))
+    stage, _, method = name.partition("/")
+    if stage == "judgements":
+        shown = recipe.negatives if method.startswith("llm") else min(SHOWN * recipe.negatives, recipe.depth)
+        if recipe.judge == "llm":
+            return _asking(name, _tokens(build, corpus, "judge", queries * shown))
+        return Step(name, "to do", f"{queries * (shown + 1):,} pairs to score")
     work = {
         "candidates/bm25": f"{queries:,} queries, top {recipe.depth}",
         "candidates/dense": f"{queries:,} queries, top {recipe.depth}; encodes the corpus",
@@ -150,6 +157,7 @@ def _tokens(build: Build, corpus: _Corpus, task: str, requests: int) -> Estimate
         "query": [{"passage": passage} for passage in passages],
         "negative": [{"query": "a question of about ten words, as queries usually are"}],
         "negative-pos": [{"query": "a question of about ten words", "positive": passage} for passage in passages],
+        "judge": [{"query": "a question of about ten words", "passage": passage} for passage in passages],
     }[task]
     sample = [
         Request("", task, prompt.messages(**value), prompt.schema, prompt.sha256, prompt.max_tokens, 0.0, 1.0, 0)

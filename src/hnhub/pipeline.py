@@ -1,4 +1,4 @@
-"""The way of the data, as a list of stages: corpus -> queries -> candidates -> negatives -> dataset.
+"""The way of the data, as a list of stages: corpus -> queries -> candidates (-> judgements) -> negatives -> dataset.
 
 Each stage meets the next on disk (`<out>/<corpus>/<stage>/`). A stage's fingerprint covers its own parameters and the
 content of the stages that it needs, so a change anywhere remakes what follows from it and nothing else.
@@ -16,7 +16,7 @@ from hnhub.stages import StageRecord, finished, lock, run_stage
 
 __all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
 
-VERSIONS = {"corpus": 1, "queries": 1, "candidates": 1, "negatives": 1, "dataset": 1}
+VERSIONS = {"corpus": 1, "queries": 1, "candidates": 1, "judgements": 1, "negatives": 1, "dataset": 1}
 """The version of the code behind each kind of stage; raise one when its output changes for the same input."""
 
 
@@ -26,6 +26,7 @@ def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
         "query": recipe.queries_from == "llm",
         "negative": "llm" in recipe.methods,
         "negative-pos": "llm-pos" in recipe.methods,
+        "judge": recipe.judge == "llm",
     }
     return tuple(task for task, wanted in used.items() if wanted)
 
@@ -36,6 +37,7 @@ def stages(build: Build) -> list[Stage]:
         Stage("corpus", (), lambda: {"source": build.source.identity()}, lambda out, _: make_corpus(out, build.source)),
         _queries(build),
         *(MINERS[name](build) for name in candidate_sources(build.recipe)),
+        *(_judgements(build, method) for method in build.recipe.methods if build.recipe.judge),
         *(_negatives(build, method) for method in build.recipe.methods),
         _dataset(build),
     ]
@@ -113,8 +115,52 @@ def _queries(build: Build) -> Stage:
     return Stage("queries", ("corpus",), parts, make)
 
 
+def _judgements(build: Build, method: str) -> Stage:
+    from hnhub.negatives import cross_encoder
+    from hnhub.negatives.judge import cross_encoder_judge, llm_judge, make_judgements
+
+    recipe = build.recipe
+
+    def parts() -> dict[str, object]:
+        by: dict[str, object] = {"cross_encoder": None, "model": None, "prompt": None}
+        if recipe.judge == "ce":
+            by["cross_encoder"] = cross_encoder.identity(recipe.cross_encoder)
+        elif build.model:
+            by |= {"model": build.model.identity, "prompt": build.prompts["judge"].sha256}
+        return {
+            **by,
+            "judge": recipe.judge,
+            "negatives": recipe.negatives,
+            "seed": recipe.seed,
+            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
+            "cut": [recipe.max_percent, recipe.max_margin] if "ce" in (method, recipe.judge) else None,
+        }
+
+    def make(out: Path, work: Path) -> Mapping[str, Any]:
+        if recipe.judge == "ce":
+            judge = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
+        else:
+            assert build.model is not None
+            judge = llm_judge(build.model, build.prompts["judge"], recipe.seed)
+        return make_judgements(
+            out,
+            work,
+            judge=judge,
+            method=method,
+            candidates=build.candidates(method)[method],
+            documents=build.documents,
+            queries=build.queries,
+            qrels=build.folder / "corpus" / "qrels.parquet",
+            recipe=recipe,
+            corpus_revision=build.corpus_revision,
+        )
+
+    return Stage(f"judgements/{method}", ("corpus", "queries", f"candidates/{method}"), parts, make)
+
+
 def _negatives(build: Build, method: str) -> Stage:
     recipe = build.recipe
+    needs = ("corpus", "queries", f"candidates/{method}", *([f"judgements/{method}"] if recipe.judge else []))
 
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.negatives.choose import make_negatives
@@ -127,11 +173,12 @@ def _negatives(build: Build, method: str) -> Stage:
             queries=build.queries,
             qrels=build.folder / "corpus" / "qrels.parquet",
             recipe=recipe,
+            judgements=build.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
         )
 
     return Stage(
         f"negatives/{method}",
-        ("corpus", "queries", f"candidates/{method}"),
+        needs,
         lambda: {
             "negatives": recipe.negatives,
             "seed": recipe.seed,
@@ -146,22 +193,22 @@ def _negatives(build: Build, method: str) -> Stage:
 def _dataset(build: Build) -> Stage:
     recipe = build.recipe
     sources = candidate_sources(recipe)
-    candidates = (f"candidates/{source}" for source in sources)
-    needs = ("corpus", "queries", *candidates, *(f"negatives/{method}" for method in recipe.methods))
+    before = [f"candidates/{source}" for source in sources]
+    before += [f"judgements/{method}" for method in recipe.methods if recipe.judge]
+    needs = ("corpus", "queries", *before, *(f"negatives/{method}" for method in recipe.methods))
 
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.publish.finish import finish
         from hnhub.publish.licences import may_publish_text
         from hnhub.rows.assemble import make_rows
 
-        made_before = ("corpus", *(f"candidates/{source}" for source in sources))
         make_rows(
             out,
             corpus=build.folder / "corpus",
             queries=build.folder / "queries",
             negatives={method: build.folder / "negatives" / method for method in recipe.methods},
             recipe=recipe,
-            ledgers={name.replace("/", "-"): build.folder / name / "ledger.parquet" for name in made_before},
+            ledgers={name.replace("/", "-"): build.folder / name / "ledger.parquet" for name in ("corpus", *before)},
             publish_text=may_publish_text(build.source.spec, build.rights),
         )
         return finish(

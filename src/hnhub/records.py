@@ -101,6 +101,8 @@ class Recipe:
     """Drop a candidate scored over this share of the positive's score (NV-Retriever's TopK-PercPos)."""
     max_margin: float | None = None
     """Or: drop a candidate scored over the positive's score minus this."""
+    judge: Literal["llm", "ce"] | None = None
+    """Who looks at what would become negatives and may veto: the LLM, or the cross-encoder by the cut's rule."""
     sampling: Literal["top", "random", "weighted"] = "top"
     rank_min: int = 1
     rank_max: int | None = None

@@ -15,6 +15,7 @@ __all__ = [
     "CANDIDATES",
     "DOCUMENTS",
     "FROZEN_QUERIES",
+    "JUDGEMENTS",
     "LEDGER",
     "NEGATIVES",
     "PROVENANCE",
@@ -73,6 +74,21 @@ CANDIDATES = _schema(
         "text": pl.String,
         "label": pl.Int8,
         "rank": pl.Int32,
+        "score": pl.Float64,
+        "provenance": PROVENANCE,
+    }
+)
+
+# --- judgements/<method>/: judgements.parquet, for each candidate that a judge was shown. A document's text is left out.
+# reason is null for keep (but `judge_failed` where there was no answer), detail is the judge's word, score its number.
+JUDGEMENTS = _schema(
+    {
+        "query_id": pl.String,
+        "document_id": pl.String,
+        "text": pl.String,
+        "verdict": pl.String,
+        "reason": pl.String,
+        "detail": pl.String,
         "score": pl.Float64,
         "provenance": PROVENANCE,
     }

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hnhub.errors import InputError, RuleBroken
-from hnhub.negatives import _texts, choose
+from hnhub.negatives import _eligible, _texts
 from hnhub.negatives.choose import make_negatives
 from hnhub.records import Recipe
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, LEDGER, NEGATIVES, QRELS
@@ -140,7 +140,7 @@ def test_the_outcome_for_a_query_is_its_own(folder: Path, sampling: str, monkeyp
     """Other queries, their order, the size of the batches and how texts are read make no difference."""
     _, negatives, _ = make(folder, sampling=sampling)
     whole = chosen(negatives)
-    monkeypatch.setattr(choose, "_BATCH", 2)
+    monkeypatch.setattr(_eligible, "_BATCH", 2)
     monkeypatch.setattr(_texts, "_HELD_BYTES", 0)
     _, again, _ = make(folder, name="batched", sampling=sampling)
     assert again.equals(negatives)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnhub.negatives.sample import in_window, sample
+from hnhub.negatives.sample import draw_order, in_window
 
 SCORES = [10.0 - i / 10 for i in range(50)]
 
 
-def draw(sampling: str, query_id: str = "q", seed: int = 0, **changes: object) -> list[int]:
-    values = {"scores": SCORES, "usable": [True] * 50, "count": 5, "method": "bm25", **changes}
-    return sample(sampling=sampling, query_id=query_id, seed=seed, **values)  # type: ignore[arg-type]
+def draw(sampling: str, query_id: str = "q", seed: int = 0, count: int = 5, **changes: object) -> list[int]:
+    values = {"scores": SCORES, "usable": [True] * 50, "method": "bm25", **changes}
+    return sorted(draw_order(sampling=sampling, query_id=query_id, seed=seed, **values)[:count])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,16 @@ build_options = stack(
         help="An LLM server; repeatable. `local` is the embedded model, the default where it is installed.",
     ),
     click.option(
-        "--api", type=click.Choice(["auto", "tgi", "openai"]), default="auto", show_default=True, help="What it speaks."
+        "--api",
+        type=click.Choice(["auto", "tgi", "openai", "openai-completions"]),
+        default="auto",
+        show_default=True,
+        help="What it speaks.",
+    ),
+    click.option(
+        "--chat-template",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The model's, in Jinja, for tgi and openai-completions where neither server nor Hub has it.",
     ),
     click.option("--model", metavar="ID", help="The LLM, as the endpoint names it."),
     click.option(

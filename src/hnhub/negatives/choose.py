@@ -2,34 +2,39 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError, RuleBroken
-from hnhub.negatives._texts import Texts
-from hnhub.negatives.cut import CUT_REASONS, cut
-from hnhub.negatives.guard import Judged, Keys, judge
-from hnhub.negatives.sample import in_window, sample
-from hnhub.progress import report
+from hnhub.negatives._eligible import Eligible, eligible_candidates
+from hnhub.negatives.cut import CUT_REASONS
+from hnhub.negatives.guard import REASONS
 from hnhub.records import Drop, Recipe, Verdict
-from hnhub.schema import CANDIDATES, LEDGER, NEGATIVES, arrow_schema
+from hnhub.schema import JUDGEMENTS, LEDGER, NEGATIVES, arrow_schema
 
 __all__ = ["make_negatives"]
 
 log = logging.getLogger(__name__)
 
-_BATCH = 2048
-# Queries whose candidates and texts are held at once.
+_Judgement = tuple[Verdict, str | None, str | None]
+"""Verdict, reason and the judge's word."""
 
 
 def make_negatives(
-    out: Path, *, method: str, candidates: Path, documents: Path, queries: Path, qrels: Path, recipe: Recipe
+    out: Path,
+    *,
+    method: str,
+    candidates: Path,
+    documents: Path,
+    queries: Path,
+    qrels: Path,
+    recipe: Recipe,
+    judgements: Path | None = None,
 ) -> dict[str, Any]:
     """Write negatives.parquet (NEGATIVES) and ledger.parquet into `out`; return the facts.
 
@@ -37,156 +42,88 @@ def make_negatives(
     positions 1..n in rank order. A candidate that is good but not chosen has neither reason nor position, or the reason
     `outside_window`. A query with fewer than `recipe.negatives` stands in the ledger as `shortfall`, and
     `on_shortfall` says what becomes of it: `drop` (it has no positions, so no row), `keep` (positions 1..m), `fail`.
-    There is no backfill. The cut applies to `ce`, whose scorer scored the positive too.
+    There is no backfill. The cut applies to `ce`, whose scorer scored the positive too. With `judgements` (JUDGEMENTS) only
+    what was judged and kept is chosen; the others have the judge's verdict and reason, or the reason `not_judged`.
 
     Raises InputError for candidates that name unknown queries or documents, RuleBroken for a shortfall that must not be.
     """
-    frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
-    _check_queries(candidates, frozen)
-    relevant = _relevant(frozen, qrels)
-    texts = Texts(documents)
     totals, reasons = Counter[str](), Counter[str]()
     columns, ledger_columns = arrow_schema(NEGATIVES), arrow_schema(LEDGER)
     with (
         pq.ParquetWriter(out / "negatives.parquet", columns, compression="zstd") as writer,
         pq.ParquetWriter(out / "ledger.parquet", ledger_columns, compression="zstd") as ledger,
     ):
-        for at in range(0, len(frozen), _BATCH):
-            part = frozen[at : at + _BATCH].join(relevant, on="query_id", how="left", maintain_order="left")
-            frame = _read(candidates, part)
-            marks, drops = _decide(_Batch(frame, part, texts, candidates), method, recipe, totals)
-            frame = frame.drop("order").with_columns(marks)
+        for rows, batch in eligible_candidates(
+            candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
+        ):
+            marks, drops = _decide(batch, method, recipe, totals, _read_judgements(judgements, batch))
+            frame = rows.with_columns(marks)
             for reason, count in frame["reason"].drop_nulls().value_counts().iter_rows():
                 reasons[reason] += count
-            writer.write_table(frame.to_arrow().cast(columns))
+            writer.write_table(frame.select(NEGATIVES.names()).to_arrow().cast(columns))
             ledger.write_table(_ledger(frame, method).to_arrow().cast(ledger_columns))
-            rows = pl.DataFrame([asdict(drop) for drop in drops], schema=list(LEDGER.names()), schema_overrides=LEDGER)
-            ledger.write_table(rows.to_arrow().cast(ledger_columns))
-            report(f"{method}: negatives of queries", min(at + _BATCH, len(frozen)), len(frozen))
+            short = pl.DataFrame([asdict(drop) for drop in drops], schema=list(LEDGER.names()), schema_overrides=LEDGER)
+            ledger.write_table(short.to_arrow().cast(ledger_columns))
     if totals["shortfall"]:
         log.warning(
             "%s: %d of %d queries have fewer than %d negatives",
             method,
             totals["shortfall"],
-            len(frozen),
+            totals["queries"],
             recipe.negatives,
         )
-    return _facts(method, len(frozen), totals, reasons, recipe)
+    return _facts(method, totals, reasons, recipe)
 
 
-def _check_queries(candidates: Path, frozen: pl.DataFrame) -> None:
-    schema = pl.read_parquet_schema(candidates)
-    if list(schema) != CANDIDATES.names():
+def _read_judgements(path: Path | None, batch: Sequence[Eligible]) -> dict[str, dict[str, _Judgement]] | None:
+    """By query id, and document id or generated text."""
+    if path is None:
+        return None
+    if (columns := pl.read_parquet_schema(path)) != JUDGEMENTS:
         raise InputError(
-            f"{candidates}: has the columns {', '.join(schema)}, not {', '.join(CANDIDATES)}", do="make it again"
+            f"{path}: has the columns {', '.join(columns)}, not {', '.join(JUDGEMENTS)}", do="make it again"
         )
-    known = frozen.lazy().select("query_id")
-    unknown = pl.scan_parquet(candidates).select("query_id").join(known, on="query_id", how="anti").head(1).collect()
-    if len(unknown):
-        raise InputError(
-            f"{candidates}: query {unknown.item()!r} is not among the frozen queries",
-            do="delete the stage to make it again",
-        )
+    ids = pl.Series([one.query_id for one in batch], dtype=pl.String)
+    rows = pl.scan_parquet(path).filter(pl.col("query_id").is_in(ids.implode()))
+    found: dict[str, dict[str, _Judgement]] = {}
+    names = ("query_id", pl.coalesce("document_id", "text"), "verdict", "reason", "detail")
+    for query_id, candidate, *judgement in rows.select(*names).collect().iter_rows():
+        found.setdefault(query_id, {})[candidate] = tuple(judgement)
+    return found
 
 
-def _relevant(frozen: pl.DataFrame, qrels: Path) -> pl.DataFrame:
-    """Query_id and the ids of every document judged over 0 for it, in any split."""
-    judged = pl.scan_parquet(qrels).filter(pl.col("score") > 0).select("query_id", "document_id")
-    judged = judged.join(frozen.lazy().select("query_id"), on="query_id", how="semi")
-    return judged.group_by("query_id").agg(pl.col("document_id").unique().sort().alias("relevant")).collect()
-
-
-def _read(candidates: Path, part: pl.DataFrame) -> pl.DataFrame:
-    """The candidates of these queries, in the queries' order: each one's positive first, then by rank."""
-    order = part.select("query_id").with_row_index("order")
-    frame = pl.scan_parquet(candidates).join(order.lazy(), on="query_id", maintain_order="left").collect()
-    return frame.sort("order", pl.col("label") != 1, "rank", nulls_last=True, maintain_order=True)
-
-
-class _Batch:
-    """Some queries with their candidates and all texts that these name, as plain lists."""
-
-    def __init__(self, frame: pl.DataFrame, part: pl.DataFrame, texts: Texts, candidates: Path) -> None:
-        ids = [part["positive_ids"].explode(), part["relevant"].explode(), frame["document_id"]]
-        self.texts = texts.of(pl.concat(ids))
-        self.keys = Keys(self.texts)
-        self.queries = part.rows()
-        self.ids: list[str | None] = frame["document_id"].to_list()
-        self.generated: list[str | None] = frame["text"].to_list()
-        self.ranks: list[int | None] = frame["rank"].to_list()
-        self.scores: list[float | None] = frame["score"].to_list()
-        self.is_positive: list[bool] = (frame["label"] == 1).to_list()
-        sizes = np.bincount(frame["order"].to_numpy(), minlength=len(part))
-        self.ends: list[int] = np.cumsum(sizes).tolist()
-        named = [*self.ids, *(row[2][0] for row in self.queries)]
-        if unknown := next((name for name in named if name is not None and name not in self.texts), None):
-            raise InputError(
-                f"{candidates}: document {unknown!r} is not in the corpus", do="delete the stage to make it again"
-            )
-
-    def candidates(self, start: int, end: int) -> list[tuple[str | None, str]]:
-        """Document id and text of these rows."""
-        return [
-            (name, self.generated[i] or "" if name is None else self.texts[name])
-            for i, name in enumerate(self.ids[start:end], start)
-        ]
-
-
-def _decide(batch: _Batch, method: str, recipe: Recipe, totals: Counter[str]) -> tuple[pl.DataFrame, list[Drop]]:
-    """The columns verdict, reason and position of a batch's rows, and its queries that came short."""
-    marks: list[tuple[Verdict, str | None, int | None]] = []
+def _decide(
+    batch: Sequence[Eligible],
+    method: str,
+    recipe: Recipe,
+    totals: Counter[str],
+    judgements: Mapping[str, Mapping[str, _Judgement]] | None,
+) -> tuple[pl.DataFrame, list[Drop]]:
+    """The columns verdict, reason, position and detail of a batch's rows, and its queries that came short."""
+    marks: list[tuple[Verdict, str | None, int | None, str | None]] = []
     drops = []
-    start = 0
-    for (query_id, query, positive_ids, judged_ids), end in zip(batch.queries, batch.ends, strict=True):
-        first = start + sum(batch.is_positive[start:end])
-        positive_score = batch.scores[start] if first > start else None
-        judged = Judged(query, positive_ids[0], [*positive_ids, *(judged_ids or ())], batch.texts, batch.keys)
-        scores = batch.scores[first:end]
-        verdicts = [
-            verdict if reason is None else ("drop", reason)
-            for verdict, reason in zip(
-                _cut(method, recipe, positive_score, scores),
-                judge(judged, batch.candidates(first, end), batch.keys),
-                strict=True,
-            )
-        ]
-        inside = [
-            in_window(batch.ranks[i], batch.ids[i] is None, rank_min=recipe.rank_min, rank_max=recipe.rank_max)
-            for i in range(first, end)
-        ]
-        usable = [verdict == "keep" and within for (verdict, _), within in zip(verdicts, inside, strict=True)]
-        chosen = sample(
-            scores,
-            usable,
-            recipe.negatives,
-            sampling=recipe.sampling,
-            seed=recipe.seed,
-            method=method,
-            query_id=query_id,
-        )
-        totals.update(candidates=end - first, usable=sum(usable))
+    for one in batch:
+        verdicts: list[_Judgement] = [(verdict, reason, None) for verdict, reason in one.verdicts]
+        usable = one.order
+        if judgements is not None:
+            found = judgements.get(one.query_id, {})
+            for at in one.order:
+                document_id, text = one.candidates[at]
+                verdicts[at] = found.get(text if document_id is None else document_id, ("keep", "not_judged", None))
+            usable = [at for at in one.order if verdicts[at][0] == "keep" and verdicts[at][1] != "not_judged"]
+        chosen = sorted(usable[: recipe.negatives])
+        totals.update(queries=1, candidates=len(one.candidates), usable=len(usable))
         if len(chosen) < recipe.negatives:
-            drops.append(_shortfall(method, query_id, len(chosen), recipe))
+            drops.append(_shortfall(method, one.query_id, len(chosen), recipe))
             chosen = chosen if recipe.on_shortfall == "keep" else []
         totals["chosen"] += len(chosen)
         positions = {at: position for position, at in enumerate(chosen, 1)}
-        marks += [("keep", None, None)] * (first - start)
-        marks += [
-            (verdict, reason or (None if within else "outside_window"), positions.get(at))
-            for at, ((verdict, reason), within) in enumerate(zip(verdicts, inside, strict=True))
-        ]
-        start = end
+        marks += [("keep", None, None, None)] * one.positives
+        marks += [(verdict, reason, positions.get(at), detail) for at, (verdict, reason, detail) in enumerate(verdicts)]
     totals["shortfall"] += len(drops)
     names = ("verdict", "reason", "position")
-    return pl.DataFrame(marks, schema={name: NEGATIVES[name] for name in names}, orient="row"), drops
-
-
-def _cut(
-    method: str, recipe: Recipe, positive: float | None, scores: Sequence[float | None]
-) -> Sequence[tuple[Verdict, str | None]]:
-    if method != "ce":
-        return [("keep", None)] * len(scores)
-    return cut(positive, scores, max_percent=recipe.max_percent, max_margin=recipe.max_margin)
+    columns = pl.Schema([*((name, NEGATIVES[name]) for name in names), ("detail", pl.String)])
+    return pl.DataFrame(marks, schema=columns, orient="row"), drops
 
 
 def _shortfall(method: str, query_id: str, found: int, recipe: Recipe) -> Drop:
@@ -208,24 +145,26 @@ def _ledger(frame: pl.DataFrame, method: str) -> pl.DataFrame:
         "query_id",
         "document_id",
         "reason",
-        ranks.alias("detail"),
+        pl.concat_str("detail", ranks, separator="; ", ignore_nulls=True).replace("", None).alias("detail"),
     )
 
 
-def _facts(method: str, queries: int, totals: Counter[str], reasons: Counter[str], recipe: Recipe) -> dict[str, Any]:
+def _facts(method: str, totals: Counter[str], reasons: Counter[str], recipe: Recipe) -> dict[str, Any]:
+    kept = {reason: reasons.pop(reason) for reason in ("not_judged", "judge_failed") if reason in reasons}
     outside = reasons.pop("outside_window", 0)
     facts: dict[str, Any] = {
         "method": method,
-        "queries": queries,
+        "queries": totals["queries"],
         "candidates": totals["candidates"],
         "usable": totals["usable"],
         "outside_window": outside,
+        **kept,
         "chosen": totals["chosen"],
         "dropped": dict(sorted(reasons.items())),
         "shortfall": {"queries": totals["shortfall"], "handling": recipe.on_shortfall},
     }
     if method == "ce":
         removed = sum(reasons[reason] for reason in CUT_REASONS)
-        judged = totals["candidates"] - sum(reasons.values()) + removed
+        judged = totals["candidates"] - sum(reasons[reason] for reason in REASONS)
         facts["cut"] = {"judged": judged, "removed": removed, "share": round(removed / judged, 6) if judged else 0.0}
     return facts

@@ -1,4 +1,4 @@
-"""Which of a query's usable candidates become its negatives."""
+"""In which order a query's usable candidates become its negatives."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ import numpy as np
 
 from hnhub.stages import fingerprint
 
-__all__ = ["in_window", "sample"]
+__all__ = ["draw_order", "in_window"]
 
 _LEAST_WEIGHT = 0.1
 
@@ -17,32 +17,31 @@ def in_window(rank: int | None, generated: bool, *, rank_min: int, rank_max: int
     return generated or (rank is not None and rank_min <= rank and (rank_max is None or rank <= rank_max))
 
 
-def sample(
+def draw_order(
     scores: Sequence[float | None],
     usable: Sequence[bool],
-    count: int,
     *,
     sampling: Literal["top", "random", "weighted"],
     seed: int,
     method: str,
     query_id: str,
 ) -> list[int]:
-    """Indices, ascending, of at most `count` usable candidates of a query; candidates are given in rank order.
+    """Indices of a query's usable candidates, the first to be taken first; candidates are given in rank order.
 
-    `random` takes each with the same chance; `weighted` draws without replacement with weights that rise with the score from
+    `top` is the order of the ranks; `random` takes each with the same chance; `weighted` draws without replacement with weights that rise with the score from
     0.1 (the lowest usable) to 1 (Efraimidis and Spirakis 2006), the same for all if there is one without a score.
     The randomness comes from seed, method and query id only.
     """
     eligible = np.flatnonzero(np.asarray(usable, dtype=bool))
-    if sampling == "top" or len(eligible) <= count:
-        return [int(i) for i in eligible[:count]]
+    if sampling == "top":
+        return [int(i) for i in eligible]
     key = int(fingerprint({"seed": seed, "method": method, "query": query_id})[:32], 16)
     # Drawn for every candidate, so that a candidate's luck does not depend on the verdicts on others.
     waits = np.random.default_rng(key).standard_exponential(len(usable))[eligible]
     values = [scores[i] for i in eligible.tolist()]
     if sampling == "weighted" and None not in values:
         found = np.asarray(values, dtype=np.float64)
-        spread = float(found.max() - found.min())
+        spread = float(found.max() - found.min()) if len(found) else 0.0
         if spread > 0:
             waits /= _LEAST_WEIGHT + (1 - _LEAST_WEIGHT) * (found - found.min()) / spread
-    return sorted(int(i) for i in eligible[np.argsort(waits, kind="stable")[:count]])
+    return [int(i) for i in eligible[np.argsort(waits, kind="stable")]]

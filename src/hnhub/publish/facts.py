@@ -60,6 +60,7 @@ def gather(
         "stats": measure(folder),
         "samples": _samples(folder, [method for method in methods if method in names]),
         "training": None,
+        **({"judgements": _judgements(stage_facts)} if recipe.judge else {}),
     }
 
 
@@ -110,6 +111,16 @@ def _tokens(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
         stage: {name: int(facts[key]) for key, name in names.items()}
         for stage, facts in stage_facts.items()
         if all(key in facts for key in names)
+    }
+
+
+def _judgements(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By method: the judge's model, and how many of the candidates that it was shown got which verdict."""
+    names = ("model", "revision", "judged", "keep", "drop", "promote", "judge_failed")
+    return {
+        stage.removeprefix("judgements/"): {name: facts.get(name) for name in names}
+        for stage, facts in stage_facts.items()
+        if stage.startswith("judgements/")
     }
 
 

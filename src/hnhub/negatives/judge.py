@@ -1,0 +1,161 @@
+"""A judge's verdicts on what would become negatives: keep, drop as relevant, or promote to a second positive."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hnhub.llm.prompts import Prompt
+from hnhub.llm.types import LanguageModel, Request
+from hnhub.negatives._eligible import Eligible, eligible_candidates
+from hnhub.negatives.cut import cut
+from hnhub.progress import report
+from hnhub.records import Drop, Provenance, Recipe, Verdict
+from hnhub.schema import JUDGEMENTS, LEDGER, arrow_schema
+from hnhub.stages import fingerprint
+
+__all__ = ["REASONS", "SHOWN", "Judge", "cross_encoder_judge", "llm_judge", "make_judgements"]
+
+SHOWN = 2
+"""Candidates that a judge is shown for each negative that is wanted: so many may be vetoed before a query comes short."""
+
+REASONS: dict[Verdict, str | None] = {"keep": None, "drop": "judged_relevant", "promote": "judged_positive"}
+_FAILED = "judge_failed"
+_GRADES: tuple[Verdict, ...] = ("keep", "keep", "drop", "promote")
+"""By TREC's grade: 1 is on the topic without an answer, which is what a hard negative is."""
+
+Row = dict[str, Any]
+"""A row of JUDGEMENTS without query and candidate, with `tokens` where a language model was asked."""
+
+
+class Judge(Protocol):
+    """Gives a row for each pair of a query and the index of one of its candidates, in order."""
+
+    def __call__(self, pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
+        """May keep partial results in `work`."""
+
+
+def make_judgements(
+    out: Path,
+    work: Path,
+    *,
+    judge: Judge,
+    method: str,
+    candidates: Path,
+    documents: Path,
+    queries: Path,
+    qrels: Path,
+    recipe: Recipe,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    """Write judgements.parquet (JUDGEMENTS) and ledger.parquet into `out`; return the facts.
+
+    The judge is shown, for every query, the first SHOWN times `recipe.negatives` candidates that guard, cut and rank window
+    leave, in the order in which they would be taken. A candidate without an answer is kept, and stands in the ledger.
+    Raises InputError for candidates that name unknown queries or documents.
+    """
+    totals, made_by = Counter[str](), {"model": None, "revision": None}
+    drops: list[Drop] = []
+    columns = arrow_schema(JUDGEMENTS)
+    batches = eligible_candidates(
+        candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
+    )
+    with pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
+        for _, batch in batches:
+            pairs = [(one, at) for one in batch for at in one.order[: SHOWN * recipe.negatives]]
+            rows = []
+            for number, ((one, at), row) in enumerate(zip(pairs, judge(pairs, work), strict=True), 1):
+                document_id, text = one.candidates[at]
+                totals.update(row.pop("tokens", {}))
+                totals[_FAILED if row["reason"] == _FAILED else row["verdict"]] += 1
+                if row["reason"] == _FAILED:
+                    drops.append(
+                        Drop(f"judgements/{method}", _FAILED, method, one.query_id, document_id, row["detail"])
+                    )
+                made_by = {name: getattr(row["provenance"], name) for name in made_by}
+                provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
+                told = {"document_id": document_id, "text": text if document_id is None else None}
+                rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
+                report(f"{method}: judged of this batch", number, len(pairs))
+            writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
+    pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
+    verdicts = {name: totals.pop(name, 0) for name in (*REASONS, _FAILED)}
+    return {"judge": recipe.judge, "method": method, **made_by, "judged": sum(verdicts.values()), **verdicts, **totals}
+
+
+def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
+    """One request a pair, answered without chance (temperature 0) by a grade of 0 to 3: 2 is a drop, 3 a promotion.
+
+    The request depends on the two texts and the seed only, so the journal knows a pair that another method had judged.
+    """
+    own = int(fingerprint({"seed": seed})[:8], 16) >> 1
+
+    def ask(one: Eligible, at: int) -> Request:
+        document_id, passage = one.candidates[at]
+        return Request(
+            id=f"{one.query_id}#{document_id or at}",
+            method="judge",
+            messages=prompt.messages(query=one.query, passage=passage),
+            schema=prompt.schema,
+            prompt_sha256=prompt.sha256,
+            max_tokens=prompt.max_tokens,
+            temperature=0.0,
+            top_p=1.0,
+            seed=own,
+        )
+
+    def judge(pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
+        del work  # answers are in the journal
+        for answer in model.ask(ask(one, at) for one, at in pairs):
+            said = prompt.texts(answer)
+            tokens = {
+                "asked": 1,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+            }
+            row: Row = {"score": None, "provenance": answer.provenance, "tokens": tokens}
+            if said and said[0] in ("0", "1", "2", "3"):
+                verdict = _GRADES[int(said[0])]
+                row |= {"score": float(said[0]), "detail": f"relevance {said[0]}"}
+                yield {**row, "verdict": verdict, "reason": REASONS[verdict]}
+            else:
+                detail = f"kept; {answer.failure or 'the answer is no grade from 0 to 3'}"
+                yield {**row, "verdict": "keep", "reason": _FAILED, "detail": detail}
+
+    return judge
+
+
+def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margin: float | None) -> Judge:
+    """The cut's rule (at least one limit) for any method: every candidate is scored beside the query's positive.
+
+    The judge raises as `scorers.find_reference` and `scorers.load_scorers`.
+    """
+
+    def judge(pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
+        from hnhub.encode.devices import devices, token_budget
+        from hnhub.negatives._score_journal import ScoreJournal
+        from hnhub.negatives.scorers import find_reference, load_scorers, score_pairs
+
+        reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
+        journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
+        provenance = Provenance(method="judge", model=reference.name, revision=reference.revision)
+        texts = [(one.query, text) for one, at in pairs for text in (one.positive, one.candidates[at][1])]
+        try:
+            scores = score_pairs(texts, scorers, journal, token_budget(devices()[0]), lambda _: None) if texts else []
+        finally:
+            journal.close()
+        for positive, score in zip(scores[::2], scores[1::2], strict=True):
+            ((verdict, _),) = cut(positive, [score], max_percent=max_percent, max_margin=max_margin)
+            yield {
+                "verdict": verdict,
+                "reason": REASONS[verdict],
+                "detail": f"score {score:.4f}, the positive's {positive:.4f}",
+                "score": score,
+                "provenance": provenance,
+            }
+
+    return judge

@@ -1,0 +1,188 @@
+"""Judges: what they are shown, what their verdicts do to the negatives, and the real small models as judges."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from hnhub.errors import InputError
+from hnhub.llm.client import open_model
+from hnhub.llm.prompts import find_prompt
+from hnhub.llm.types import Answer, Request
+from hnhub.negatives.choose import make_negatives
+from hnhub.negatives.judge import Judge, cross_encoder_judge, llm_judge, make_judgements
+from hnhub.records import Provenance, Recipe
+from hnhub.schema import CANDIDATES, JUDGEMENTS, LEDGER, QRELS
+from small_miners import write_cross_encoder, write_inputs, write_ranking
+
+RANKING = {
+    "q1": ["rain", "paris", "moon", "steel", "cells", "bread"],
+    "q2": ["moon", "rain", "cells"],
+    "q3": ["bread", "moon", "rain", "steel", "paris"],
+}
+
+
+class Grades:
+    """A model that answers by the passage's title: a grade, or None for a failure."""
+
+    def __init__(self, grades: dict[str, int | None]) -> None:
+        self.grades = grades
+        self.asked: list[Request] = []
+
+    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        for request in requests:
+            self.asked.append(request)
+            passage = request.messages[-1].content.split("Passage: ")[1]
+            grade = next((grade for title, grade in self.grades.items() if passage.startswith(title)), 0)
+            by = Provenance("judge", model="grades", revision="1", seed=request.seed)
+            if grade is None:
+                yield Answer(request, None, None, "not JSON after 3 asks", 9, 3, by, cached=False)
+            else:
+                yield Answer(request, f"{grade}", {"relevance": grade}, None, 9, 3, by, cached=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_inputs(tmp_path)
+    write_ranking(tmp_path / "candidates.parquet", RANKING)
+    pl.DataFrame(schema=QRELS).write_parquet(tmp_path / "qrels.parquet")
+    return tmp_path
+
+
+def judged(
+    folder: Path, judge: Judge, *, name: str = "judged", method: str = "bm25", **changes: Any
+) -> tuple[dict[str, Any], pl.DataFrame, dict[str, Any], pl.DataFrame, pl.DataFrame]:
+    """Facts and judgements, then facts, negatives and ledger."""
+    inputs = {
+        "method": method,
+        "recipe": Recipe("tiny", **{"negatives": 2, "judge": "llm", **changes}),
+        **{key: folder / f"{key}.parquet" for key in ("candidates", "documents", "queries", "qrels")},
+    }
+    first, second = folder / name, folder / f"{name}-negatives"
+    first.mkdir()
+    second.mkdir()
+    facts = make_judgements(first, folder / "work", judge=judge, corpus_revision="r1", **inputs)
+    judgements = pl.read_parquet(first / "judgements.parquet")
+    assert judgements.schema == JUDGEMENTS
+    assert pl.read_parquet_schema(first / "ledger.parquet") == LEDGER
+    chosen = make_negatives(second, judgements=first / "judgements.parquet", **inputs)
+    return facts, judgements, chosen, *(pl.read_parquet(second / f"{kind}.parquet") for kind in ("negatives", "ledger"))
+
+
+def ask(model: Any) -> Judge:
+    return llm_judge(model, find_prompt("judge"), seed=0)
+
+
+def test_verdicts_are_kept_and_obeyed(folder: Path) -> None:
+    model = Grades({"Rain": 2, "Moon": 3, "Bread": None, "Steel": 1})
+    facts, judgements, chosen, negatives, ledger = judged(folder, ask(model))
+    # Twice two for each query, in rank order, what the guard leaves: q1 lacks its positive, and bread is the fifth.
+    shown = judgements.group_by("query_id", maintain_order=True).agg("document_id")["document_id"].to_list()
+    assert shown == [["rain", "moon", "steel", "cells"], ["moon", "rain", "cells"], ["bread", "moon", "rain", "steel"]]
+    assert {name: facts[name] for name in ("judged", "keep", "drop", "promote", "judge_failed", "asked")} == {
+        "judged": 11, "keep": 4, "drop": 3, "promote": 3, "judge_failed": 1, "asked": 11,
+    }  # fmt: skip
+    assert (facts["model"], facts["prompt_tokens"]) == ("grades", 99)
+    assert judgements["provenance"].struct.field("method").unique().to_list() == ["judge"]
+
+    marks = {(row["query_id"], row["document_id"]): row for row in negatives.to_dicts()}
+    assert marks["q1", "rain"]["verdict"] == "drop"
+    assert marks["q1", "rain"]["reason"] == "judged_relevant"
+    assert marks["q1", "moon"]["verdict"] == "promote"
+    assert marks["q1", "bread"]["reason"] == "not_judged"
+    assert marks["q3", "bread"]["reason"] == "judge_failed"
+    positions = negatives.drop_nulls("position").select("query_id", "document_id", "position").rows()
+    assert positions == [("q1", "steel", 1), ("q1", "cells", 2), ("q3", "bread", 1), ("q3", "steel", 2)]
+    # No backfill by what was not judged: q2 has one left, and comes short.
+    assert chosen["shortfall"]["queries"] == 1
+    assert chosen["dropped"] == {"judged_positive": 3, "judged_relevant": 3, "positive": 1}
+    assert (chosen["not_judged"], chosen["judge_failed"]) == (2, 1)
+    details = dict(ledger.filter(pl.col("query_id") == "q1").select("document_id", "detail").iter_rows())
+    assert details == {"rain": "relevance 2", "moon": "relevance 3", "paris": None}
+    failed = pl.read_parquet(folder / "judged" / "ledger.parquet").rows()
+    assert failed == [("judgements/bm25", "bm25", "q3", "bread", "judge_failed", "kept; not JSON after 3 asks")]
+
+
+def test_generated_texts_are_judged_too(folder: Path) -> None:
+    rows = [("q1", None, text, 0, rank, None, None) for rank, text in enumerate(("Lyon lies by a river.", "Rome."), 1)]
+    pl.DataFrame(rows, schema=CANDIDATES, orient="row").write_parquet(folder / "candidates.parquet")
+    _, judgements, _, negatives, ledger = judged(folder, ask(Grades({"Lyon": 2})), method="llm", negatives=1)
+    assert judgements.select("document_id", "text", "verdict").rows() == [
+        (None, "Lyon lies by a river.", "drop"),
+        (None, "Rome.", "keep"),
+    ]
+    assert negatives["position"].to_list() == [None, 1]
+    assert ledger["detail"].to_list()[0] == "relevance 2; rank 1"
+
+
+@pytest.mark.parametrize("sampling", ["random", "weighted"])
+def test_the_judge_sees_what_would_be_taken(folder: Path, sampling: str) -> None:
+    """With a judge who keeps everything, the negatives are those without a judge."""
+    _, _, _, negatives, _ = judged(folder, ask(Grades({})), sampling=sampling)
+    out = folder / "plain"
+    out.mkdir()
+    files = {key: folder / f"{key}.parquet" for key in ("candidates", "documents", "queries", "qrels")}
+    make_negatives(out, method="bm25", recipe=Recipe("tiny", negatives=2, sampling=sampling), **files)
+    plain = pl.read_parquet(out / "negatives.parquet")
+    assert plain["position"].to_list() == negatives["position"].to_list()
+
+
+def test_a_pair_is_one_request_for_every_method(folder: Path) -> None:
+    one, other = Grades({}), Grades({})
+    judged(folder, ask(one))
+    judged(folder, ask(other), name="again", method="dense")
+    assert one.asked == other.asked
+
+
+def test_an_answer_without_a_grade_keeps_the_candidate(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'task = "judge"\nmax_tokens = 5\n[[messages]]\nrole = "user"\ncontent = "{{query}} Passage: {{passage}}"\n'
+    )
+    model = Grades({"Rain": 7, "Moon": 2})
+    facts, judgements, *_ = judged(folder, llm_judge(model, find_prompt("judge", path=own), seed=0))
+    assert facts["judge_failed"] == 3
+    assert facts["drop"] == 3
+    said = judgements.filter(pl.col("document_id") == "rain")["detail"].unique().to_list()
+    assert said == ["kept; the answer is no grade from 0 to 3"]
+
+
+def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tiny = write_cross_encoder(tmp_path_factory.mktemp("ce"))
+    facts, judgements, _, negatives, ledger = judged(folder, cross_encoder_judge(tiny, 0.95, None))
+    assert facts["judged"] == 11
+    assert {"drop", "promote"} & set(judgements["verdict"])
+    assert facts["model"] == "tiny"
+    for row in judgements.to_dicts():
+        score, positive = map(float, row["detail"].removeprefix("score ").split(", the positive's "))
+        assert score == pytest.approx(row["score"], abs=1e-4)
+        kept = row["score"] <= positive - 0.05 * abs(positive)
+        assert row["verdict"] == ("keep" if kept else "promote" if score >= positive else "drop")
+    refused = negatives.filter(pl.col("reason").str.starts_with("judged_"))
+    assert len(refused) == facts["drop"] + facts["promote"]
+    assert set(refused["document_id"]) <= set(ledger["document_id"])
+    judged(folder, cross_encoder_judge(tiny, 0.95, None), name="again")  # scores from the journal
+    first, again = ((folder / name / "judgements.parquet").read_bytes() for name in ("judged", "again"))
+    assert first == again
+
+
+def test_the_real_small_model_judges(folder: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNHUB_HOME", str(home))
+    with open_model(["local"], journal=tmp_path / "journal.sqlite") as model:
+        facts, judgements, *_ = judged(folder, ask(model), negatives=1)
+        assert model.totals["judge"]["requests"] == facts["asked"] == len(judgements) == 6
+        again, same, *_ = judged(folder, ask(model), negatives=1, name="again")
+    assert again == facts
+    assert same.equals(judgements)
+    assert facts["judge_failed"] == 0
+    assert judgements["score"].is_in([0.0, 1.0, 2.0, 3.0]).all()
+    assert "SmolLM2" in facts["model"]
+
+
+def test_judgements_of_another_kind_are_refused(folder: Path) -> None:
+    pl.DataFrame({"query_id": ["q1"]}).write_parquet(folder / "odd.parquet")
+    files = {key: folder / f"{key}.parquet" for key in ("candidates", "documents", "queries", "qrels")}
+    with pytest.raises(InputError, match=r"odd\.parquet: has the columns query_id"):
+        make_negatives(folder, method="bm25", recipe=Recipe("tiny"), judgements=folder / "odd.parquet", **files)
