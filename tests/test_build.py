@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_servers.scripted import Scripted
 from model_server import model_server
 
 WORDS = [
@@ -257,3 +258,26 @@ def test_two_builds_into_one_folder(
         result = hnhub(*arguments(corpus, tmp_path, endpoint))
     assert result.returncode == 2
     assert f"process {os.getpid()}" in result.stderr
+
+
+def test_a_server_of_completions_only(
+    corpus: Path, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text(
+        "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}[assistant]"
+    )
+    options = ["--corpus-dir", corpus, "--queries-from", "qrels", "--method", "llm", "--queries", 6, "--negatives", 1]
+    with Scripted(completions=True) as server:
+        asked = ["build", "made", *options, "--out", tmp_path, "--endpoint", server.url, "--api", "openai-completions"]
+        without = hnhub(*asked)
+        built = hnhub(*asked, "--chat-template", template)
+        prompts = [body["prompt"] for body in server.bodies]
+        chat = hnhub(*asked[:-1], "openai", "--chat-template", template)
+    assert without.returncode == 2
+    assert "--chat-template" in without.stderr
+    assert built.returncode == 0, built.stderr
+    assert len(prompts) >= 6
+    assert all(prompt.startswith("[system] ") and prompt.endswith("\n[assistant]") for prompt in prompts)
+    assert chat.returncode == 2
+    assert "applies its own chat template" in chat.stderr

@@ -31,7 +31,9 @@ def test_fault_costs_no_answer(fault, tgi, tmp_path, ask_for):
     template = "{% for m in messages %}{{ m.content if loop.last }}{% endfor %}"
     with (
         Scripted(fault=now_and_then(fault), tgi=tgi) as server,
-        open_model([server.url], journal=tmp_path / "j.sqlite", deadline=0.5, chat_template=template) as model,
+        open_model(
+            [server.url], journal=tmp_path / "j.sqlite", deadline=0.5, chat_template=template if tgi else None
+        ) as model,
     ):
         answers = list(model.ask(requests))
         faults = sum(model.faults.values())

@@ -1,5 +1,6 @@
 """The real small model, over real sockets: chat, completions, TGI's protocol, structured output, seeds, concurrency."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -87,7 +88,9 @@ def test_the_same_model_over_three_protocols(server, tmp_path):
             texts[api] = [answer.text for answer in answers]
             assert all(answer.prompt_tokens > 40 and answer.completion_tokens > 0 for answer in answers)
         assert tgi.generated == 2
-        assert answers[0].provenance.revision == "12fd25f77366fa6b3b4b768ec3050bf629380bac"
+        sha, digest = answers[0].provenance.revision.split(" chat-template-")
+        assert sha == "12fd25f77366fa6b3b4b768ec3050bf629380bac"
+        assert digest == hashlib.sha256(template.encode()).hexdigest()[:16]
         assert answers[0].provenance.server == "TGI 3.3.6-dev0"
     assert texts["auto"] == texts["openai-completions"] == texts["tgi"]
 

@@ -51,9 +51,11 @@ class Scripted:
         at_once: int | None = None,
         text: Callable[[str, int], str] = answer_to,
         tgi: bool = False,
+        completions: bool = False,
         port: int = 0,
     ) -> None:
         self.fault, self.delay, self.at_once, self.text, self.tgi = fault, delay, at_once, text, tgi
+        self.completions = completions
         self.tries: Counter[str] = Counter()
         """Requests that came, by question and seed."""
         self.answered: Counter[str] = Counter()
@@ -118,6 +120,8 @@ class Scripted:
         if verb == "get":
             return self._about(path, writer)
         body = json.loads(data)
+        if self.completions and path != "/v1/completions":
+            return _send(writer, 404, {"error": "not found"})
         if not body:
             return _send(writer, 422, {"error": "messages are missing"})
         self._now += 1
@@ -143,7 +147,7 @@ class Scripted:
     async def _answer(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         self.bodies.append(body)
         del self.bodies[:-1000]
-        question = body["inputs"] if self.tgi else body["messages"][-1]["content"]
+        question = body.get("inputs") or body.get("prompt") or body["messages"][-1]["content"]
         seed = body["parameters"]["seed"] if self.tgi else body["seed"]
         key = f"{question}/{seed}"
         times = self.tries[key]
@@ -159,7 +163,8 @@ class Scripted:
                 "details": {"finish_reason": "eos_token", "generated_tokens": completion},
             }
         else:
-            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            said = {"text": text} if self.completions else {"message": {"role": "assistant", "content": text}}
+            choice = {"index": 0, "finish_reason": "stop", **said}
             content = {"choices": [choice], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
         fault = self.fault(key, times)
         if fault is None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnhub.errors import UsageError
@@ -47,11 +48,13 @@ def opened_model(recipe: "Recipe", options: Mapping[str, Any], engine: "Engine")
 
     if options["max_cost"] is not None and options["price"] is None:
         raise UsageError("--max-cost needs prices", do="add --price IN OUT, per million tokens")
+    template: Path | None = options["chat_template"]
     opening = partial(
         open_model,
         options["endpoints"] or ("local",),
         api=options["api"],
         model=recipe.model,
+        chat_template=template.read_text(encoding="utf-8") if template else None,
         journal=home() / "journal.sqlite",
         max_tokens=options["max_tokens"],
         max_cost=options["max_cost"],

@@ -115,10 +115,14 @@ build_options = stack(
         help="ce's scorer, and --judge ce's. `local` is query likelihood under the embedded LLM.",
     ),
     click.option(
-        "--max-tokens", type=click.IntRange(1), help="Stop before the LLM has read and written more than this."
+        "--max-tokens",
+        type=click.IntRange(1),
+        help="Stop before the LLM has read and written more than this in this run; the journal's answers are free.",
     ),
     click.option(
-        "--max-cost", type=click.FloatRange(0, min_open=True), help="Stop before this is spent; needs --price."
+        "--max-cost",
+        type=click.FloatRange(0, min_open=True),
+        help="Stop before this is spent in this run; needs --price.",
     ),
     click.option(
         "--price",

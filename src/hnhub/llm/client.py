@@ -1,5 +1,6 @@
 """Asking: `open_model` finds out what the endpoints are, `Model.ask` sends requests and reads answers, in order."""
 
+import hashlib
 import logging
 import threading
 from collections import Counter, deque
@@ -286,7 +287,7 @@ def open_model(
     `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `max_in_flight` requests at most are
     sent to one endpoint at once; `deadline` seconds may a try take, `patience` seconds may pass without any answer,
     `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
-    completions, where neither the server nor the Hub has the model's.
+    completions, where neither the server nor the Hub has the model's; its digest stands with the revision.
 
     Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
     """
@@ -333,9 +334,20 @@ def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flig
     endpoint.pace = Pace(_FIRST_LIMIT, max_in_flight)
     served = endpoint.served
     if served.api == "openai":
+        if chat_template is not None:
+            raise UsageError(
+                f"{endpoint.door.url} applies its own chat template",
+                do="leave yours out, or use --api openai-completions",
+            )
         return
-    template = (chat_template, "") if chat_template is not None else served.template
-    template = template or find_template(served.model, served.revision)
+    if chat_template is None:
+        template = served.template or find_template(served.model, served.revision)
+    else:
+        # It shapes the answers and is no part of the messages: so it is told with the revision, in keys and rows.
+        known = f"{served.revision} " if served.revision else ""
+        digest = hashlib.sha256(chat_template.encode()).hexdigest()[:16]
+        endpoint.served = served = replace(served, revision=f"{known}chat-template-{digest}")
+        template = (chat_template, served.template[1] if served.template else "")
     if template is not None:
         endpoint.render = renderer(template)
     elif served.api == "tgi" and api == "auto":
@@ -346,7 +358,7 @@ def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flig
     else:
         raise UsageError(
             f"{endpoint.door.url}: the chat template of {served.model} is not to be had",
-            do="use --api openai, or give one",
+            do="give one by --chat-template, or use --api openai",
         )
 
 

@@ -114,7 +114,9 @@ def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: by
     try:
         reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise Fault("useless", f"an answer without its parts ({type(error).__name__}: {error})", charged=True) from error
+        raise Fault(
+            "useless", f"an answer without its parts ({type(error).__name__}: {error})", charged=True
+        ) from error
     if not reply.text.strip():
         raise Fault("useless", "an empty answer", charged=True)
     return reply
