@@ -7,6 +7,7 @@ had finished is not made again, and what it had begun is begun again elsewhere.
 import logging
 import os
 import resource
+import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 OpenModel = Callable[[], AbstractContextManager["Model"]]
 """Opens a language model; has to be picklable."""
 
-_DEATHS = 3
+_DEATHS = 5
 """Workers that one part may cost before it is taken to be at fault."""
 _PATIENCE = 300.0
 """Seconds without any worker before the cluster is taken to have no room."""
@@ -53,6 +54,7 @@ def ray_engine(
         raise MissingExtra("ray", extra="ray") from error
     started = not ray.is_initialized()
     if started:
+        _check_address(address)
         local = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
         try:
             ray.init(**local, log_to_driver=False, configure_logging=False)
@@ -74,6 +76,19 @@ def ray_engine(
             ray.shutdown()
 
 
+def _check_address(address: str | None) -> None:
+    """Ray itself would go on trying for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ServiceError(
+            f"no Ray cluster at {address} ({error})", do="start one (`ray start --head`), or mend --ray-address"
+        ) from error
+
+
 class RayEngine:
     """Calls a function for every part in workers, each with one core and its share of a GPU, one part at a time."""
 
@@ -93,7 +108,7 @@ class RayEngine:
     def map(self, make: Callable[[int], Result], count: int, *, gpu: bool = False) -> Iterator[Result]:
         """`make(0)` to `make(count - 1)`, in this order; at most one a worker is under way.
 
-        Errors of `make` pass through. Raises ServiceError if a part costs three workers, or there is room for none.
+        Errors of `make` pass through. Raises ServiceError if a part costs five workers, or there is room for none.
         """
         import ray
 
@@ -103,54 +118,65 @@ class RayEngine:
         busy: dict[Any, tuple[Any, int | None]] = {}  # what is awaited -> worker, its part (None: it starts)
         results: dict[int, Result] = {}
         following = 0
-        while following < count:
-            self._start(busy, len(waiting))
-            while waiting and self._idle:
-                worker, part = self._idle.pop(), waiting.popleft()
-                busy[worker.make.remote(shared, part)] = (worker, part)
-            done, _ = ray.wait(list(busy), timeout=_PATIENCE)
-            if not done:
-                if all(part is None for _, part in busy.values()):
-                    raise ServiceError(
-                        f"the Ray cluster has had no room for a worker for {_PATIENCE:.0f} s (one takes {self._options})",
-                        do="ask for less a worker, or free the cluster",
-                    )
-                continue
-            worker, made = busy.pop(done[0])
-            try:
-                value = ray.get(done[0])
-            except ray.exceptions.RayTaskError as error:
-                raise _cause(error) from None
-            except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError):
-                self._all.remove(worker)
-                deaths[made] += 1
-                where = "its start" if made is None else f"part {made}"
-                log.warning("a worker was lost at %s", where)
-                if deaths[made] == _DEATHS:
-                    raise ServiceError(
-                        f"{_DEATHS} workers were lost at {where}",
-                        do="see Ray's logs (memory? --memory-per-worker, --workers), and run the same command again: "
-                        "finished parts are kept",
-                    ) from None
+        try:
+            while following < count:
+                self._start(busy, len(waiting))
+                while waiting and self._idle:
+                    worker, part = self._idle.pop(), waiting.popleft()
+                    busy[worker.make.remote(shared, part)] = (worker, part)
+                done, _ = ray.wait(list(busy), timeout=_PATIENCE)
+                if not done:
+                    if all(part is None for _, part in busy.values()):
+                        raise ServiceError(
+                            f"the Ray cluster has had no room for a worker for {_PATIENCE:.0f} s (one takes {self._options})",
+                            do="ask for less a worker, or free the cluster",
+                        )
+                    continue
+                worker, made = busy.pop(done[0])
+                try:
+                    value = ray.get(done[0])
+                except ray.exceptions.RayTaskError as error:
+                    raise _cause(error) from None
+                except (
+                    ray.exceptions.RayActorError,
+                    ray.exceptions.OutOfMemoryError,
+                    ray.exceptions.WorkerCrashedError,
+                ):
+                    self._all.remove(worker)
+                    deaths[made] += 1
+                    where = "its start" if made is None else f"part {made}"
+                    log.warning("a worker was lost at %s", where)
+                    if deaths[made] == _DEATHS:
+                        raise ServiceError(
+                            f"{_DEATHS} workers were lost at {where}",
+                            do="see Ray's logs (memory? --memory-per-worker, --workers), and run the same command again: "
+                            "finished parts are kept",
+                        ) from None
+                    if made is not None:
+                        waiting.appendleft(made)
+                    continue
+                self._idle.append(worker)
                 if made is not None:
-                    waiting.appendleft(made)
-                continue
-            self._idle.append(worker)
-            if made is not None:
-                results[made] = value
-                report("parts", following + len(results), count)
-            while following in results:
-                yield results.pop(following)
-                following += 1
+                    results[made] = value
+                    report("parts", following + len(results), count)
+                while following in results:
+                    yield results.pop(following)
+                    following += 1
+        finally:  # after an error some are still at work
+            self._end([worker for worker, _ in busy.values()])
 
     def close(self) -> None:
         """End the workers."""
+        self._end(list(self._all))
+        self._idle = []
+
+    def _end(self, workers: list[Any]) -> None:
         import ray
 
-        for worker in self._all:
+        for worker in workers:
+            self._all.remove(worker)
             with suppress(Exception):
                 ray.kill(worker)
-        self._all, self._idle = [], []
 
     def _start(self, busy: dict[Any, tuple[Any, int | None]], wanted: int) -> None:
         """Ask for workers as long as there is work for more."""
