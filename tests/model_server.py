@@ -76,13 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(body: dict) -> str:
-    """A query of words of the passage, or a negative around words of the query, as the request's schema asks."""
+    """A query of words of the passage, a negative around words of the query, or a grade, as the request's schema asks."""
     text = body["messages"][-1]["content"]
     words = re.findall(r"[A-Za-z]{4,}", text)
     draw = int(hashlib.sha256(json.dumps([text, body.get("seed")]).encode()).hexdigest()[:8], 16)
     picked = [words[(draw + 7 * i) % len(words)] for i in range(6)]
     if '"query"' in json.dumps(body.get("response_format", {})):
         return json.dumps({"query": "what about " + " ".join(picked).lower()})
+    if '"relevance"' in json.dumps(body.get("response_format", {})):
+        return json.dumps({"relevance": draw % 4})
     return json.dumps(
         {"negative": f"Case {draw}: nothing here on {' or '.join(picked)} says more than that they exist."}
     )

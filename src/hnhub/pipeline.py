@@ -67,7 +67,8 @@ def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None
     """By stage name: the record of each that is finished, None for each that a build would make."""
     records: dict[str, StageRecord] = {}
     for stage in steps:
-        if all(need in records for need in stage.needs):
+        # A stage without a folder needs no fingerprint, which may need the Hub.
+        if all(need in records for need in stage.needs) and (folder / stage.name).exists():
             record = finished(folder / stage.name, _parts(stage, stage.parts(), records), record_name=stage.record_name)
             if record:
                 records[stage.name] = record
@@ -193,9 +194,9 @@ def _negatives(build: Build, method: str) -> Stage:
 def _dataset(build: Build) -> Stage:
     recipe = build.recipe
     sources = candidate_sources(recipe)
-    before = [f"candidates/{source}" for source in sources]
-    before += [f"judgements/{method}" for method in recipe.methods if recipe.judge]
-    needs = ("corpus", "queries", *before, *(f"negatives/{method}" for method in recipe.methods))
+    candidates = [f"candidates/{source}" for source in sources]
+    judgements = [f"judgements/{method}" for method in recipe.methods if recipe.judge]
+    needs = ("corpus", "queries", *candidates, *judgements, *(f"negatives/{method}" for method in recipe.methods))
 
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.publish.finish import finish
@@ -208,7 +209,9 @@ def _dataset(build: Build) -> Stage:
             queries=build.folder / "queries",
             negatives={method: build.folder / "negatives" / method for method in recipe.methods},
             recipe=recipe,
-            ledgers={name.replace("/", "-"): build.folder / name / "ledger.parquet" for name in ("corpus", *before)},
+            ledgers={
+                name.replace("/", "-"): build.folder / name / "ledger.parquet" for name in ("corpus", *candidates)
+            },
             publish_text=may_publish_text(build.source.spec, build.rights),
         )
         return finish(

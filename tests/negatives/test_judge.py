@@ -14,7 +14,7 @@ from hnhub.llm.types import Answer, Request
 from hnhub.negatives.choose import make_negatives
 from hnhub.negatives.judge import Judge, cross_encoder_judge, llm_judge, make_judgements
 from hnhub.records import Provenance, Recipe
-from hnhub.schema import CANDIDATES, JUDGEMENTS, LEDGER, QRELS
+from hnhub.schema import CANDIDATES, JUDGEMENTS, QRELS
 from small_miners import write_cross_encoder, write_inputs, write_ranking
 
 RANKING = {
@@ -66,7 +66,6 @@ def judged(
     facts = make_judgements(first, folder / "work", judge=judge, corpus_revision="r1", **inputs)
     judgements = pl.read_parquet(first / "judgements.parquet")
     assert judgements.schema == JUDGEMENTS
-    assert pl.read_parquet_schema(first / "ledger.parquet") == LEDGER
     chosen = make_negatives(second, judgements=first / "judgements.parquet", **inputs)
     return facts, judgements, chosen, *(pl.read_parquet(second / f"{kind}.parquet") for kind in ("negatives", "ledger"))
 
@@ -101,8 +100,8 @@ def test_verdicts_are_kept_and_obeyed(folder: Path) -> None:
     assert (chosen["not_judged"], chosen["judge_failed"]) == (2, 1)
     details = dict(ledger.filter(pl.col("query_id") == "q1").select("document_id", "detail").iter_rows())
     assert details == {"rain": "relevance 2", "moon": "relevance 3", "paris": None}
-    failed = pl.read_parquet(folder / "judged" / "ledger.parquet").rows()
-    assert failed == [("judgements/bm25", "bm25", "q3", "bread", "judge_failed", "kept; not JSON after 3 asks")]
+    failed = judgements.filter(reason="judge_failed").select("query_id", "document_id", "verdict", "detail", "score")
+    assert failed.rows() == [("q3", "bread", "keep", "not JSON after 3 asks", None)]
 
 
 def test_generated_texts_are_judged_too(folder: Path) -> None:
@@ -146,7 +145,7 @@ def test_an_answer_without_a_grade_keeps_the_candidate(folder: Path, tmp_path: P
     assert facts["judge_failed"] == 3
     assert facts["drop"] == 3
     said = judgements.filter(pl.col("document_id") == "rain")["detail"].unique().to_list()
-    assert said == ["kept; the answer is no grade from 0 to 3"]
+    assert said == ["the answer is no grade from 0 to 3"]
 
 
 def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

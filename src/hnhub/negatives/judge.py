@@ -14,8 +14,8 @@ from hnhub.llm.types import LanguageModel, Request
 from hnhub.negatives._eligible import Eligible, eligible_candidates
 from hnhub.negatives.cut import cut
 from hnhub.progress import report
-from hnhub.records import Drop, Provenance, Recipe, Verdict
-from hnhub.schema import JUDGEMENTS, LEDGER, arrow_schema
+from hnhub.records import Provenance, Recipe, Verdict
+from hnhub.schema import JUDGEMENTS, arrow_schema
 from hnhub.stages import fingerprint
 
 __all__ = ["REASONS", "SHOWN", "Judge", "cross_encoder_judge", "llm_judge", "make_judgements"]
@@ -52,14 +52,13 @@ def make_judgements(
     recipe: Recipe,
     corpus_revision: str,
 ) -> dict[str, Any]:
-    """Write judgements.parquet (JUDGEMENTS) and ledger.parquet into `out`; return the facts.
+    """Write judgements.parquet (JUDGEMENTS) into `out`; return the facts.
 
     The judge is shown, for every query, the first SHOWN times `recipe.negatives` candidates that guard, cut and rank window
-    leave, in the order in which they would be taken. A candidate without an answer is kept, and stands in the ledger.
-    Raises InputError for candidates that name unknown queries or documents.
+    leave, in the order in which they would be taken. A candidate without an answer is kept, with the reason
+    `judge_failed`. Raises InputError for candidates that name unknown queries or documents.
     """
     totals, made_by = Counter[str](), {"model": None, "revision": None}
-    drops: list[Drop] = []
     columns = arrow_schema(JUDGEMENTS)
     batches = eligible_candidates(
         candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
@@ -72,17 +71,12 @@ def make_judgements(
                 document_id, text = one.candidates[at]
                 totals.update(row.pop("tokens", {}))
                 totals[_FAILED if row["reason"] == _FAILED else row["verdict"]] += 1
-                if row["reason"] == _FAILED:
-                    drops.append(
-                        Drop(f"judgements/{method}", _FAILED, method, one.query_id, document_id, row["detail"])
-                    )
                 made_by = {name: getattr(row["provenance"], name) for name in made_by}
                 provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
                 told = {"document_id": document_id, "text": text if document_id is None else None}
                 rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
                 report(f"{method}: judged of this batch", number, len(pairs))
             writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
-    pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
     verdicts = {name: totals.pop(name, 0) for name in (*REASONS, _FAILED)}
     return {"judge": recipe.judge, "method": method, **made_by, "judged": sum(verdicts.values()), **verdicts, **totals}
 
@@ -123,7 +117,7 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
                 row |= {"score": float(said[0]), "detail": f"relevance {said[0]}"}
                 yield {**row, "verdict": verdict, "reason": REASONS[verdict]}
             else:
-                detail = f"kept; {answer.failure or 'the answer is no grade from 0 to 3'}"
+                detail = answer.failure or "the answer is no grade from 0 to 3"
                 yield {**row, "verdict": "keep", "reason": _FAILED, "detail": detail}
 
     return judge
