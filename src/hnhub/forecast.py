@@ -1,15 +1,19 @@
 """What a build would do and take, before it does it. What is measured, sampled or assumed is said beside the figures."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
 from hnhub.build import Build, Stage
+from hnhub.calibrate import BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
+from hnhub.errors import HnhubError
 from hnhub.llm.budget import Estimate, estimate
+from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
+from hnhub.miners import DEFAULT_BI_ENCODER
+from hnhub.negatives.bm25 import BM25Settings
 from hnhub.negatives.judge import SHOWN
 from hnhub.records import contents
 
@@ -18,12 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecast", "Step", "forecast"]
 
+T = TypeVar("T")
+
 _SAMPLE = 2000
 """Documents of the calibration."""
 _PROMPTS = 50
 """Prompts rendered for the estimate of tokens."""
 _WORDS = 130
 """Assumed for a passage of a corpus that is not here yet."""
+_ASKING = {"queries": "queries", "candidates/llm": "llm", "candidates/llm-pos": "llm-pos"}
+"""Stages that ask a language model (`queries` only where it writes them): the method of their requests."""
 _FILTERED = 1.25
 """Queries written for each one kept: assumed, the filters' share differs by model and corpus."""
 _PARQUET = 0.29
@@ -34,6 +42,8 @@ _A_DOCUMENT = 2700
 """Bytes a document on top while BM25 indexes its shard: measured, 135 MB for 50,000 documents of 121 words."""
 _SHARD = 167_000
 """Documents a shard: measured, 2 million such documents made 12. A rough figure: texts of other lengths make others."""
+_MODELS = 670e6
+"""Bytes of a process that encodes, but for the weights: measured with MiniLM on a CPU (759 MB, of which 91 MB weights)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,17 @@ class _Corpus:
         return sum(map(len, self.sample)) / len(self.sample) if self.sample else 6.2 * _WORDS
 
 
+@dataclass
+class _Speeds:
+    """What could be measured; None is unknown."""
+
+    bm25: BM25Speed | None = None
+    dense: DenseSpeed | None = None
+    pairs: PairSpeed | None = None
+    asking: dict[str, Speed] = field(default_factory=dict)
+    """By stage."""
+
+
 def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageRecord | None]") -> Forecast:
     """Forecast a build from its stages and `pipeline.status` of them. Reads a sample of the corpus if it is loaded."""
     corpus = _corpus(build, records["corpus"])
@@ -85,20 +106,20 @@ def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageR
         f"written queries: {_FILTERED} asked for each that is kept (assumed)",
     ]
     if not corpus.sample:
-        notes.append(f"the corpus is not loaded: {_WORDS} words a passage assumed, and no time is predicted")
-    rates = _bm25_rates(corpus.sample, build) if corpus.sample else None
-    if rates:
-        notes.append(f"BM25: measured on {len(corpus.sample):,} documents here, on one core, scaled to the corpus")
+        notes.append(
+            f"the corpus is not loaded: {_WORDS} words a passage assumed, and no time is predicted but an LLM's"
+        )
+    speeds = _speeds(build, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
     found = [
-        Step(stage.name, "done") if records[stage.name] else _to_do(stage.name, build, corpus, queries, rates)
+        Step(stage.name, "done") if records[stage.name] else _to_do(stage.name, build, corpus, queries, speeds)
         for stage in steps
     ]
     return Forecast(
         steps=tuple(found),
         documents=corpus.documents,
         queries=queries,
-        memory_bytes=_memory(corpus),
-        disk_bytes=_disk(build, corpus, queries),
+        memory_bytes=_memory(corpus, speeds),
+        disk_bytes=_disk(build, corpus, queries, speeds),
         notes=tuple(notes),
     )
 
@@ -122,32 +143,88 @@ def _query_count(build: Build, record: "StageRecord | None") -> int:
     return build.recipe.queries
 
 
-def _to_do(name: str, build: Build, corpus: _Corpus, queries: int, rates: tuple[float, float] | None) -> Step:
-    recipe = build.recipe
+def _speeds(build: Build, to_do: Sequence[str], sample: Sequence[str], notes: list[str]) -> _Speeds:
+    """Measure what the stages that are to do need, and note how."""
+    speeds, recipe = _Speeds(), build.recipe
+    for stage in to_do:
+        method = "judge" if stage.startswith("judgements/") and recipe.judge == "llm" else _ASKING.get(stage)
+        if method is None or (stage == "queries" and recipe.queries_from != "llm"):
+            continue
+        if speed := _asking_speed(build, method):
+            speeds.asking[stage] = speed
+            notes.append(
+                f"{stage}: as fast as this model's latest {speed.answers:,} answers here, in {speed.seconds:,} s"
+            )
+        else:
+            notes.append(f"{stage}: no time, since the journal knows no run of this model that tells one")
+    if not sample:
+        return speeds
+    settings = BM25Settings.of(recipe.bm25)
+    if "candidates/bm25" in to_do and settings.engine == "hnhub":
+        speeds.bm25 = bm25_speed(sample, settings)
+        notes.append(f"BM25: measured on {len(sample):,} documents here, on one core, scaled to the corpus")
+    if "candidates/dense" in to_do:
+        model = recipe.bi_encoder or DEFAULT_BI_ENCODER
+        speeds.dense = _measured("dense", lambda: dense_speed(model, sample), notes)
+        if speeds.dense:
+            notes.append(f"dense: measured on {speeds.dense.measured:,} documents here, on one device, scaled")
+    if "candidates/ce" in to_do or (recipe.judge == "ce" and any(name.startswith("judgements/") for name in to_do)):
+        speeds.pairs = _measured("cross-encoder", lambda: pair_speed(recipe.cross_encoder, sample), notes)
+        if speeds.pairs:
+            notes.append(f"cross-encoder: measured on {speeds.pairs.measured:,} pairs here, on one device, scaled")
+    return speeds
+
+
+def _measured(what: str, measure: Callable[[], T], notes: list[str]) -> T | None:
+    try:
+        return measure()
+    except (HnhubError, OSError, ValueError, RuntimeError) as error:
+        reason = error.what if isinstance(error, HnhubError) else f"{type(error).__name__} while it was loaded"
+        notes.append(f"{what}: time and memory are unknown ({reason})")
+        return None
+
+
+def _asking_speed(build: Build, method: str) -> Speed | None:
+    if build.model is None:
+        return None
+    who = build.model.identity
+    return measured_speed(build.home / "journal.sqlite", who["model"], who["revision"], method)
+
+
+def _to_do(name: str, build: Build, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
+    recipe, speed = build.recipe, speeds.asking.get(name)
     if name == "queries" and recipe.queries_from == "llm":
-        return _asking(name, _tokens(build, corpus, "query", round(queries * _FILTERED)))
+        return _asking(name, _tokens(build, corpus, "query", round(queries * _FILTERED)), speed)
     if name in ("candidates/llm", "candidates/llm-pos"):
         task = "negative" if name.endswith("llm") else "negative-pos"
-        return _asking(name, _tokens(build, corpus, task, queries * recipe.negatives))
+        return _asking(name, _tokens(build, corpus, task, queries * recipe.negatives), speed)
     stage, _, method = name.partition("/")
     if stage == "judgements":
         shown = recipe.negatives if method.startswith("llm") else min(SHOWN * recipe.negatives, recipe.depth)
         if recipe.judge == "llm":
-            return _asking(name, _tokens(build, corpus, "judge", queries * shown))
-        return Step(name, "to do", f"{queries * (shown + 1):,} pairs to score")
+            return _asking(name, _tokens(build, corpus, "judge", queries * shown), speed)
+        return _scoring(name, queries * (shown + 1), speeds)
+    if name == "candidates/ce":
+        return _scoring(name, queries * (recipe.depth + 1), speeds)
     work = {
         "candidates/bm25": f"{queries:,} queries, top {recipe.depth}",
         "candidates/dense": f"{queries:,} queries, top {recipe.depth}; encodes the corpus",
-        "candidates/ce": f"{queries * (recipe.depth + 1):,} pairs to score",
     }.get(name, "")
     seconds = None
-    if name == "candidates/bm25" and rates and corpus.documents:
-        seconds = corpus.documents * (rates[0] + queries * rates[1])
+    found = {"candidates/bm25": speeds.bm25, "candidates/dense": speeds.dense}.get(name)
+    if found and corpus.documents:
+        seconds = corpus.documents * (found.document + queries * found.product)
+        seconds += queries * (found.query if isinstance(found, DenseSpeed) else 0)
     return Step(name, "to do", work, seconds=seconds)
 
 
-def _asking(name: str, tokens: Estimate) -> Step:
-    return Step(name, "to do", "", tokens.requests, tokens.prompt_tokens, tokens.completion_tokens)
+def _scoring(name: str, pairs: int, speeds: _Speeds) -> Step:
+    return Step(name, "to do", f"{pairs:,} pairs to score", seconds=pairs * speeds.pairs.pair if speeds.pairs else None)
+
+
+def _asking(name: str, tokens: Estimate, speed: Speed | None) -> Step:
+    seconds = tokens.requests * speed.seconds / speed.answers if speed else None
+    return Step(name, "to do", "", tokens.requests, tokens.prompt_tokens, tokens.completion_tokens, seconds)
 
 
 def _tokens(build: Build, corpus: _Corpus, task: str, requests: int) -> Estimate:
@@ -166,35 +243,20 @@ def _tokens(build: Build, corpus: _Corpus, task: str, requests: int) -> Estimate
     return estimate(sample, requests)
 
 
-def _bm25_rates(sample: Sequence[str], build: Build) -> tuple[float, float] | None:
-    """Seconds to index a document, and to hold one document against one query, on one core; None for other engines."""
-    from hnhub.negatives.bm25 import BM25Settings, index_texts
-
-    settings = BM25Settings.of(build.recipe.bm25)
-    if settings.engine != "hnhub":
-        return None
-    queries = [" ".join(text.split()[:10]) for text in sample[:200]]
-    index_texts(sample[:10], settings, threads=1).search(queries[:1], 10)  # compile, or load what was compiled
-    start = time.perf_counter()
-    index = index_texts(sample, settings, threads=1)
-    indexed = time.perf_counter()
-    index.search(queries, 100)
-    searched = time.perf_counter()
-    return (indexed - start) / len(sample), (searched - indexed) / (len(sample) * len(queries))
-
-
-def _memory(corpus: _Corpus) -> int | None:
-    """Of BM25's indexing, a shard at a time; models come on top."""
+def _memory(corpus: _Corpus, speeds: _Speeds) -> int | None:
+    """The largest stage's: BM25's indexing, a shard at a time, or a model's that could be measured."""
     if corpus.documents is None:
         return None
-    return round(_BASE + _A_DOCUMENT * min(corpus.documents, _SHARD))
+    models = [_MODELS + found.weight_bytes for found in (speeds.dense, speeds.pairs) if found]
+    return round(max(_BASE + _A_DOCUMENT * min(corpus.documents, _SHARD), *models, 0))
 
 
-def _disk(build: Build, corpus: _Corpus, queries: int) -> int | None:
-    """The corpus, the index, and of every method the scored candidates and the rows."""
+def _disk(build: Build, corpus: _Corpus, queries: int, speeds: _Speeds) -> int | None:
+    """The corpus, the index, the vectors while they are searched, and of every method the scored candidates and the rows."""
     if corpus.documents is None:
         return None
     recipe = build.recipe
     mined = [method for method in recipe.methods if not method.startswith("llm")]
     texts = queries * (recipe.depth * len(mined) + (recipe.negatives + 1) * len(recipe.methods))
-    return round(corpus.characters * _PARQUET * (corpus.documents * 2 + texts))
+    vectors = 4 * corpus.documents * speeds.dense.dimension if speeds.dense else 0
+    return round(corpus.characters * _PARQUET * (corpus.documents * 2 + texts) + vectors)

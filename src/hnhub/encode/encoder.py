@@ -79,9 +79,14 @@ class Encoder:
             "dtype": self.dtype,
         }
 
-    def batches(self, texts: Sequence[str]) -> list[NDArray[np.intp]]:
-        """How documents are cut into batches; depends on nothing but the texts and the device."""
-        return token_budget_batches(token_lengths(self._model, texts), token_budget(self.device))
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        return sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
+
+    def batches(self, texts: Sequence[str], budget: int | None = None) -> list[NDArray[np.intp]]:
+        """How documents are cut into batches of `budget` tokens (None: the device's); depends on nothing else but the texts."""
+        return token_budget_batches(token_lengths(self._model, texts), budget or token_budget(self.device))
 
     def encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] of documents that fit into one batch."""

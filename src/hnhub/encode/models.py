@@ -9,7 +9,7 @@ from pathlib import Path
 from hnhub.errors import InputError, MissingExtra, ServiceError
 from hnhub.stages import file_sha256
 
-__all__ = ["ModelRef", "quiet_loading", "resolve"]
+__all__ = ["ModelRef", "local_folder", "quiet_loading", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,18 @@ def resolve(model: str) -> ModelRef:
         return ModelRef(folder.resolve().name, f"sha256:{_folder_hash(folder)}", str(folder))
     if model.count("/") > 1 or model.startswith((".", "/", "~")):
         raise InputError(f"{model}: no such folder", do="give a model's folder or its id on the Hub")
-    return ModelRef(model, _cached_commit(model) or _hub_commit(model), model)
+    snapshot = _cached_snapshot(model)
+    return ModelRef(model, snapshot.name if snapshot else _hub_commit(model), model)
+
+
+def local_folder(model: str) -> Path | None:
+    """Where a model's weights lie on this machine, if they do: its folder, or the one in the local Hub cache."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    snapshot = _cached_snapshot(model)
+    weights = (path for kind in ("*.safetensors", "*.bin") for path in snapshot.rglob(kind)) if snapshot else iter(())
+    return snapshot if any(weights) else None
 
 
 @contextmanager
@@ -75,15 +86,16 @@ def _folder_hash(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _cached_commit(model: str) -> str | None:
+def _cached_snapshot(model: str) -> Path | None:
+    """The folder, named by the commit, in which the local Hub cache keeps the model."""
     from huggingface_hub import constants, file_download
 
     cache = Path(constants.HF_HUB_CACHE) / file_download.repo_folder_name(repo_id=model, repo_type="model")
     main = cache / "refs" / "main"
     if not main.is_file():
         return None
-    commit = main.read_text(encoding="ascii").strip()
-    return commit if (cache / "snapshots" / commit / "config.json").exists() else None
+    snapshot = cache / "snapshots" / main.read_text(encoding="ascii").strip()
+    return snapshot if (snapshot / "config.json").exists() else None
 
 
 def _hub_commit(model: str) -> str:

@@ -23,7 +23,7 @@ from hnhub.errors import InputError
 from hnhub.llm.types import Message, Request
 from hnhub.stages import canonical_json
 
-__all__ = ["Failed", "Journal", "Stored", "export", "prune", "request_key", "stats"]
+__all__ = ["Failed", "Journal", "Stored", "export", "prune", "reading", "request_key", "stats"]
 
 _APPLICATION = 0x686E6875  # "hnhu", so that `file` and we know the file
 _VERSION = 1
@@ -262,7 +262,7 @@ class Journal:
 
 def stats(path: Path) -> dict[str, Any]:
     """Counts and tokens by model and method, failures by reason, and the file's size in bytes."""
-    with _reading(path) as connection:
+    with reading(path) as connection:
         answers = connection.execute(
             "SELECT model, revision, method, count(*), sum(prompt_tokens), sum(completion_tokens), min(made), max(made) "
             "FROM answers GROUP BY model, revision, method ORDER BY model, revision, method"
@@ -281,7 +281,7 @@ def stats(path: Path) -> dict[str, Any]:
 
 def export(path: Path) -> Iterator[dict[str, Any]]:
     """Every answer with its whole request, in the order in which they were written."""
-    with _reading(path) as connection:
+    with reading(path) as connection:
         rows = connection.execute(
             "SELECT key, made, method, model, revision, server, content_of.content, role, answers.content, seed, text, "
             "finish, prompt_tokens, completion_tokens FROM answers JOIN contexts AS content_of "
@@ -310,7 +310,7 @@ def prune(
 
     Returns how many of each went.
     """
-    with _reading(path) as connection:
+    with reading(path) as connection:
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             failures = connection.execute(_PRUNE.format("failures"), (before, model)).rowcount
@@ -323,7 +323,8 @@ def prune(
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the journal at `path`. Raises InputError if there is none."""
     if not path.is_file():
         raise InputError(f"{path}: no journal is here", do="build something with an LLM first, or name another file")
     connection = _connect(path)

@@ -41,6 +41,11 @@ class PairScorer:
         if self.dtype != "float32":
             _keep_head_in_float32(self._model.model)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        return sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
+
     def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
         """Pairs of similar length together, whichever query they belong to."""
         return token_budget_batches(token_lengths(self._model, pairs), budget)

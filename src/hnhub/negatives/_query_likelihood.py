@@ -38,6 +38,12 @@ class QueryLikelihood:
         self._model = _llama.load(path, device=device, dtype=self.dtype)
         self._before, self._after = self._ids([_BEFORE, _AFTER])
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        weights = [self._model.embedding, *(matrix for layer in self._model.layers for matrix in layer.values())]
+        return sum(matrix.numel() * matrix.element_size() for matrix in weights)
+
     def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
         """Pairs of the same document together, batches of about `budget` tokens in all."""
         queries = [min(len(ids), _QUERY_TOKENS) for ids in self._ids([query for query, _ in pairs])]

@@ -30,6 +30,11 @@ class Scorer(Protocol):
         """What the body computes in."""
         ...
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        ...
+
     def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
         """Cut the pairs' indices into batches of about `budget` tokens; depends on nothing but the pairs."""
         ...
