@@ -47,7 +47,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rows": (FOUNDATION, ("numpy", "polars", "pyarrow", "yaml")),
     "publish": (
         (*FOUNDATION, "corpus", "rows"),
-        ("polars", "pyarrow", "datasets", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
+        ("polars", "pyarrow", "datasets", "fsspec", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
     ),
     "learn": (
         (*FOUNDATION, "corpus", "encode"),

@@ -25,7 +25,7 @@ __all__ = ["build", "prepared"]
 
 # Options that are fields of the recipe, under the same name.
 _DECISIONS = (
-    "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "cross_encoder",
+    "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "faiss", "cross_encoder",
     "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall", "judge",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ def build(as_json: bool, **options: Any) -> None:
     """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""
     from hnhub import pipeline
     from hnhub.llm.embedded import MODEL as EMBEDDED
+    from hnhub.publish.elsewhere import deliver, is_url
 
     started = time.monotonic()
 
@@ -48,6 +49,10 @@ def build(as_json: bool, **options: Any) -> None:
     with prepared(options) as job, watching():
         records = pipeline.run(pipeline.stages(job), job.folder, on_stage)
     result = _result(job, records)
+    if is_url(options["out"]):
+        click.echo(
+            f"{options['out']}: {'written' if deliver(job.folder / 'dataset', options['out']) else 'there'}", err=True
+        )
     click.echo(json.dumps(result, indent=1, ensure_ascii=False) if as_json else _report(result))
     if job.model and job.model.identity["model"] == EMBEDDED:
         click.echo(
@@ -78,13 +83,25 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
             recipe=recipe,
             version=decision.version,
             source=source,
-            folder=options["out"] / source.name,
+            folder=_run_folder(options["out"]) / source.name,
             prompts=prompts,
             model=model,
             home=home(),
             engine=engine,
             rights=options["rights"],
         )
+
+
+def _run_folder(out: str) -> Path:
+    """Stages are made on a filesystem of this machine (or one that all nodes share); a URL gets the finished dataset."""
+    from hnhub.home import home
+    from hnhub.publish.elsewhere import check_url, is_url
+    from hnhub.stages import fingerprint
+
+    if not is_url(out):
+        return Path(out)
+    check_url(out)
+    return home() / "runs" / fingerprint({"out": out})[:16]
 
 
 def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":

@@ -110,6 +110,11 @@ build_options = stack(
         "--bi-encoder", metavar="ID", help="For dense and hybrid, and as a further source of ce's candidates."
     ),
     click.option(
+        "--faiss",
+        metavar="FACTORY",
+        help="dense: search approximately by this index of faiss, e.g. 'IVF1024,Flat;nprobe=32'.  [default: exactly]",
+    ),
+    click.option(
         "--cross-encoder",
         metavar="ID|local",
         help="ce's scorer, and --judge ce's. `local` is query likelihood under the embedded LLM.",
@@ -154,7 +159,13 @@ build_options = stack(
         metavar="GB",
         help="What a worker on Ray may use; without a GPU it is held to it.",
     ),
-    click.option("--out", type=_FOLDER, default=Path("runs"), show_default=True, help="Where the build's folder lies."),
+    click.option(
+        "--out",
+        default="runs",
+        show_default=True,
+        metavar="FOLDER|URL",
+        help="Where the build's folder lies; or a URL (s3://, gs://, hf://datasets/NS/NAME, ...) for the finished dataset.",
+    ),
     click.option(
         "--i-have-the-rights",
         "rights",
