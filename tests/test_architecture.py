@@ -24,7 +24,17 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
     "encode": (
         FOUNDATION,
-        ("numpy", "numba", "polars", "pyarrow", "torch", "transformers", "sentence_transformers", "huggingface_hub"),
+        (
+            "numpy",
+            "numba",
+            "polars",
+            "pyarrow",
+            "torch",
+            "transformers",
+            "sentence_transformers",
+            "huggingface_hub",
+            "faiss",
+        ),
     ),
     "queries": ((*FOUNDATION, "llm"), ("numpy", "polars", "pyarrow")),
     "negatives": (
@@ -71,7 +81,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "forecast": ((*FOUNDATION, "build", "calibrate", "llm", "miners", "negatives"), ("polars",)),
     "build": ((*FOUNDATION, "engines", "corpus", "llm"), ()),
     "miners": ((*FOUNDATION, "build", "negatives"), ()),
-    "pipeline": ((*FOUNDATION, "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),
+    "pipeline": ((*FOUNDATION, "engines", "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),
 }
 
 

@@ -90,6 +90,7 @@ def _dense(build: Build) -> Stage:
             queries=build.queries,
             depth=build.recipe.depth,
             bi_encoder=bi_encoder,
+            faiss=build.recipe.faiss,
             corpus_revision=build.corpus_revision,
             engine=build.engine,
         )
@@ -97,7 +98,11 @@ def _dense(build: Build) -> Stage:
     return Stage(
         "candidates/dense",
         ("corpus", "queries"),
-        lambda: {"depth": build.recipe.depth, "bi_encoder": dense.identity(bi_encoder)},
+        lambda: {
+            "depth": build.recipe.depth,
+            "bi_encoder": dense.identity(bi_encoder),
+            "faiss": build.recipe.faiss,
+        },
         make,
     )
 

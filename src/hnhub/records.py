@@ -95,6 +95,8 @@ class Recipe:
     bm25: tuple[tuple[str, str | float | None], ...] = ()
     """What differs from the defaults of BM25 (`hnhub.negatives.bm25.BM25Settings`), as (field, value)."""
     bi_encoder: str | None = None
+    faiss: str | None = None
+    """An index of faiss to search approximately by, e.g. `IVF1024,Flat;nprobe=32`; None searches exactly."""
     cross_encoder: str = "cross-encoder/ms-marco-MiniLM-L6-v2"
     """A sentence-transformers CrossEncoder, or `local`: query likelihood under the embedded LLM."""
     max_percent: float | None = 0.95

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hnhub import schema
-from hnhub.errors import InputError
+from hnhub.errors import InputError, UsageError
 from hnhub.negatives import dense
 from small_miners import QUERIES, write_inputs
 
@@ -18,6 +18,7 @@ def minilm():
 
 
 def make(folder, minilm, **changes):
+    folder.mkdir(exist_ok=True)
     documents, queries = write_inputs(folder)
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -66,3 +67,14 @@ def test_a_positive_outside_the_corpus_is_refused(minilm, tmp_path):
     none.write_parquet(tmp_path / "changed.parquet")
     with pytest.raises(InputError, match="q1 has no positive"):
         make(tmp_path, minilm, queries=tmp_path / "changed.parquet")
+
+
+def test_an_approximate_search_says_its_recall(minilm, tmp_path):
+    exact, rows = make(tmp_path / "exact", minilm)
+    facts, near = make(tmp_path / "near", minilm, faiss="HNSW8")
+    assert (facts["faiss"], facts["recall"], facts["recall_queries"]) == ("HNSW8", 1.0, len(QUERIES))
+    assert near.select("query_id", "document_id", "rank").equals(rows.select("query_id", "document_id", "rank"))
+    assert "recall" not in exact
+    with pytest.raises(UsageError, match="faiss refuses 'HNSW8,Wrong'"):
+        make(tmp_path / "bad", minilm, faiss="HNSW8,Wrong")
+    assert not list((tmp_path / "bad").rglob("*.npy"))

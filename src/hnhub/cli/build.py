@@ -25,8 +25,8 @@ __all__ = ["build", "prepared"]
 
 # Options that are fields of the recipe, under the same name.
 _DECISIONS = (
-    "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "faiss", "cross_encoder",
-    "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall", "judge",
+    "queries", "queries_from", "round_trip", "negatives", "depth", "seed", "model", "bi_encoder", "faiss",
+    "cross_encoder", "max_percent", "max_margin", "sampling", "rank_min", "rank_max", "on_shortfall", "judge",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ _EXTRAS = {
     "models": ("torch", "sentence_transformers", "scipy"),
     "local": ("xllamacpp", "gguf"),
     "measures": ("ir_measures",),
+    "faiss": ("faiss",),
 }
 _BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
 

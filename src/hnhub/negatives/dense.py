@@ -1,4 +1,4 @@
-"""Candidates by a bi-encoder: the documents whose vectors lie nearest to the query's, found exactly."""
+"""Candidates by a bi-encoder: the documents whose vectors lie nearest to the query's."""
 
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing
 from hnhub.records import Provenance
+from hnhub.stages import fingerprint
 
 if TYPE_CHECKING:
     from hnhub.encode.encoder import Encoder
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["identity", "make_candidates"]
 
 _QUERIES = 4096
+_SAMPLE = 200
+"""Queries that an approximate search's recall is measured on."""
 
 
 def identity(bi_encoder: str) -> dict[str, str]:
@@ -38,25 +41,33 @@ def make_candidates(
     depth: int,
     bi_encoder: str,
     corpus_revision: str,
+    faiss: str | None = None,
     engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Write the `depth` nearest documents of each query and its positive; the score is cosine or dot product.
+
+    Search is exact unless an index of `faiss` is named (`encode.approximate`); then its recall is measured.
 
     Prompts are the model's own, else its preset's. Embeddings are kept in `work` as they are made. Raises InputError if a
     positive is not among the documents or the engine's workers compute in different dtypes.
     """
     ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
     _places(read_queries(queries)["positive_id"], ids, documents)  # refused before work
-    (about,) = engine.map(partial(_describe, bi_encoder, documents), 1, gpu=True)
+    (about,) = engine.map(partial(_describe, bi_encoder, documents, faiss), 1, gpu=True)
     embed = partial(_embed, bi_encoder, documents, work)
     embeddings = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
     if len(embeddings) != 1:
         raise InputError(
             f"{bi_encoder}: workers encode in different dtypes", do="use workers with one kind of GPU, or without"
         )
+    index, measured = None, dict[str, Any]()
+    if faiss:
+        build = partial(_index, bi_encoder, next(iter(embeddings)), queries, faiss, depth)
+        ((index, measured),) = engine.map(build, 1, gpu=True)
     search = partial(
         _search,
         bi_encoder=bi_encoder,
+        index=index,
         embeddings=next(iter(embeddings)),
         documents=documents,
         queries=queries,
@@ -65,7 +76,7 @@ def make_candidates(
     )
     parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, gpu=True)
     totals = {name: sum(part[name] for part in parts) for name in ("queries", "rows", "positives_retrieved")}
-    return {"method": "dense", **about, "depth": depth, "documents": next(iter(embeddings)).rows, **totals}
+    return {"method": "dense", **about, **measured, "depth": depth, "documents": next(iter(embeddings)).rows, **totals}
 
 
 @lru_cache(1)
@@ -76,8 +87,12 @@ def _encoder(bi_encoder: str) -> "Encoder":
     return Encoder(bi_encoder)
 
 
-def _describe(bi_encoder: str, documents: Path, _: int) -> dict[str, Any]:
+def _describe(bi_encoder: str, documents: Path, faiss: str | None, _: int) -> dict[str, Any]:
     encoder = _encoder(bi_encoder)
+    if faiss:
+        from hnhub.encode.approximate import check_factory
+
+        check_factory(faiss, encoder.dimension)
     sample = pl.scan_parquet(documents).head(64).collect()["text"].to_list()
     return {
         **encoder.identity(),
@@ -90,18 +105,38 @@ def _embed(bi_encoder: str, documents: Path, work: Path, shard: int) -> Embeddin
     return embed_shard(_encoder(bi_encoder), documents, work, shard)
 
 
+def _index(
+    bi_encoder: str, embeddings: Embeddings, queries: Path, faiss: str, depth: int, _: int
+) -> tuple[Path, dict[str, Any]]:
+    """Build the index, unless it is there, and hold it against exact search for some of the queries."""
+    from hnhub.encode.approximate import approximate_top_k, build_index, recall
+    from hnhub.encode.topk import top_k
+
+    path = embeddings.folder / f"{fingerprint({'faiss': faiss})[:16]}.faiss"
+    if not path.exists():
+        build_index(embeddings, faiss, path)
+    asked = read_queries(queries)["query"]
+    encoder = _encoder(bi_encoder)
+    vectors = encoder.encode_queries(asked.gather_every(max(1, len(asked) // _SAMPLE)).to_list())
+    exact, _scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
+    found, _scores = approximate_top_k(vectors, embeddings, depth, path)
+    return path, {"faiss": faiss, "recall": round(recall(exact, found), 4), "recall_queries": len(vectors)}
+
+
 def _search(
     out: Path,
     _: Path,
     part: slice,
     *,
     bi_encoder: str,
+    index: Path | None,
     embeddings: Embeddings,
     documents: Path,
     queries: Path,
     depth: int,
     corpus_revision: str,
 ) -> dict[str, int]:
+    from hnhub.encode.approximate import approximate_top_k
     from hnhub.encode.topk import top_k
 
     encoder = _encoder(bi_encoder)
@@ -112,7 +147,10 @@ def _search(
         method="dense", model=encoder.ref.name, revision=encoder.ref.revision, corpus_revision=corpus_revision
     )
     vectors = encoder.encode_queries(asked["query"].to_list())
-    found, scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
+    if index:
+        found, scores = approximate_top_k(vectors, embeddings, depth, index)
+    else:
+        found, scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
     own = (vectors * embeddings.take(positives)).sum(axis=1)
     with writing(out, provenance) as writer:
         writer.add(_rows(asked, ids, found=found, scores=scores, positives=positives, own=own))
