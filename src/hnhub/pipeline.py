@@ -5,11 +5,13 @@ content of the stages that it needs, so a change anywhere remakes what follows f
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hnhub.build import Build, Stage, facts_of, model_parts
 from hnhub.corpus.load import make_corpus
+from hnhub.engines import once
 from hnhub.miners import MINERS, candidate_sources
 from hnhub.records import Recipe
 from hnhub.stages import StageRecord, finished, lock, run_stage
@@ -166,8 +168,8 @@ def _negatives(build: Build, method: str) -> Stage:
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.negatives.choose import make_negatives
 
-        return make_negatives(
-            out,
+        negatives = partial(
+            make_negatives,
             method=method,
             candidates=build.candidates(method)[method],
             documents=build.documents,
@@ -176,6 +178,7 @@ def _negatives(build: Build, method: str) -> Stage:
             recipe=recipe,
             judgements=build.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
         )
+        return once(build.engine, negatives, out)
 
     return Stage(
         f"negatives/{method}",
@@ -203,8 +206,8 @@ def _dataset(build: Build) -> Stage:
         from hnhub.publish.licences import may_publish_text
         from hnhub.rows.assemble import make_rows
 
-        make_rows(
-            out,
+        rows = partial(
+            make_rows,
             corpus=build.folder / "corpus",
             queries=build.folder / "queries",
             negatives={method: build.folder / "negatives" / method for method in recipe.methods},
@@ -214,6 +217,7 @@ def _dataset(build: Build) -> Stage:
             },
             publish_text=may_publish_text(build.source.spec, build.rights),
         )
+        once(build.engine, rows, out)
         return finish(
             out,
             spec=build.source.spec,

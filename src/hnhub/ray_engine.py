@@ -92,7 +92,8 @@ def _check_address(address: str | None) -> None:
 class RayEngine:
     """Calls a function for every part in workers, each with one core and its share of a GPU, one part at a time."""
 
-    threads: int | None = 1
+    threads: int | None = None
+    worker_threads: int | None = 1
 
     def __init__(self, workers: int, gpus_per_worker: float, memory: int | None) -> None:
         import ray

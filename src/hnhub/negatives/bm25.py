@@ -144,7 +144,7 @@ def make_candidates(
         settings=settings,
         index_folder=index_folder,
         corpus_revision=corpus_revision,
-        threads=engine.threads,
+        threads=engine.worker_threads,
     )
     parts = make_parts(out, work, search, queries=queries, size=_QUERY_ROWS, engine=engine)
     totals = {name: sum(part[name] for part in parts) for name in parts[0]}
