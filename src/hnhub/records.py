@@ -1,5 +1,6 @@
 """The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ __all__ = [
     "Recipe",
     "Verdict",
     "contents",
+    "held_out_split",
 ]
 
 METHODS = ("llm", "llm-pos", "bm25", "dense", "ce", "hybrid")
@@ -22,6 +24,11 @@ PAPER_METHODS = ("llm", "bm25", "ce")
 
 Verdict = Literal["keep", "drop", "promote"]
 """Of a candidate: usable as a negative, not usable, or so relevant that it may serve as a second positive."""
+
+
+def held_out_split(splits: Collection[str]) -> str | None:
+    """The split that is evaluated on, so never trained on: `test`, or `dev` where there is none, or none at all."""
+    return next((name for name in ("test", "dev") if name in splits), None)
 
 
 def contents(title: str, text: str) -> str:

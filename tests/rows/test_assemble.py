@@ -8,7 +8,7 @@ import pytest
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.records import contents
-from hnhub.rows.assemble import make_rows
+from hnhub.rows.assemble import _write_held_out, make_rows
 from small_run import RECIPE, make_stages
 
 
@@ -169,3 +169,11 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
     path.write_text("nothing")
     with pytest.raises(InputError, match="can't be read as Parquet"):
         assembled(tmp_path)
+
+
+def test_a_corpus_without_an_evaluation_split_holds_nothing_out(tmp_path: Path) -> None:
+    pl.DataFrame([("train", "q1", "a question")], schema=schema.QUERIES, orient="row").write_parquet(
+        tmp_path / "queries.parquet"
+    )
+    assert _write_held_out(tmp_path, tmp_path / "queries.parquet") == {}
+    assert pl.read_parquet(tmp_path / "ledger" / "held-out.parquet").is_empty()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hnhub.records import contents
+from hnhub.records import contents, held_out_split
 
 __all__ = ["HeldOut", "load_held_out", "read_documents"]
 
@@ -24,16 +24,16 @@ class HeldOut:
 def load_held_out(corpus: Path) -> HeldOut:
     """Read the evaluation split of a finished corpus stage."""
     queries = pl.read_parquet(corpus / "queries.parquet")
-    present = set(queries["split"].unique())
-    split = next((name for name in ("test", "dev") if name in present), None)
+    split = held_out_split(set(queries["split"]))
+    here = pl.col("split").eq_missing(pl.lit(split, pl.String))
     judged = (
         pl.scan_parquet(corpus / "qrels.parquet")
-        .filter((pl.col("split") == split) & (pl.col("score") > 0))
+        .filter(here & (pl.col("score") > 0))
         .select("document_id")
         .unique()
         .collect()
     )
-    held_out = queries.filter(pl.col("split") == split)
+    held_out = queries.filter(here)
     return HeldOut(split, tuple(held_out["query_id"]), tuple(held_out["text"]), read_documents(corpus, judged))
 
 

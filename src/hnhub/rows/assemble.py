@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
-from hnhub.records import METHODS, Drop, Recipe
+from hnhub.records import METHODS, Drop, Recipe, held_out_split
 from hnhub.rows.parquet import ShardWriter, write_parquet
 from hnhub.rows.texts import Positions, Texts, wanted_ids
 from hnhub.schema import (
@@ -225,8 +225,8 @@ def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop], *, 
 def _write_held_out(out: Path, path: Path) -> dict[str, int]:
     """Hash the queries of the evaluation split (`test`, or `dev` where there is none); returns their number by split."""
     queries = pl.read_parquet(_checked(path, QUERIES))
-    split = next((name for name in ("test", "dev") if name in queries["split"]), None)
-    queries = queries.filter(pl.col("split") == split)
+    split = held_out_split(set(queries["split"]))
+    queries = queries.filter(pl.col("split").eq_missing(pl.lit(split, pl.String)))
     hashes = [hashlib.sha256(normalise(text).encode()).hexdigest() for text in queries["text"]]
     rows = queries.select("split", pl.Series("sha256", hashes, dtype=pl.String)).sort("split", "sha256")
     write_parquet(out / "ledger" / "held-out.parquet", [rows], HELD_OUT)
