@@ -15,6 +15,8 @@ __all__ = ["approximate_top_k", "build_index", "check_factory", "recall"]
 
 _TRAINED = 131_072
 """Vectors that clusters and codes are learned from, drawn by the seed."""
+_BLOCK = 512
+"""Queries whose documents' vectors are in memory at a time."""
 
 
 def check_factory(factory: str, dimension: int) -> None:
@@ -56,9 +58,12 @@ def approximate_top_k(
     asked = np.ascontiguousarray(queries, np.float32)
     _, found = _faiss().read_index(str(path)).search(asked, k)
     scores = np.full(found.shape, -np.inf, np.float32)
-    for row, places in enumerate(found):
-        there = np.flatnonzero(places >= 0)
-        scores[row, there] = embeddings.take(places[there]) @ asked[row]
+    for start in range(0, len(asked), _BLOCK):
+        places, where = np.unique(found[start : start + _BLOCK], return_inverse=True)
+        vectors = embeddings.take(np.maximum(places, 0))
+        for row, own in enumerate(where.reshape(-1, k), start):
+            there = found[row] >= 0
+            scores[row, there] = vectors[own[there]] @ asked[row]
     order = np.lexsort((found, -scores), axis=-1)
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
