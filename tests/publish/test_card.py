@@ -88,6 +88,14 @@ def test_the_card_says_which_scorer_and_which_cuts(facts: dict[str, Any]) -> Non
     assert "95" in card.split("minus 0.5")[1].splitlines()[0]
 
 
+def test_the_card_says_that_a_search_was_approximate(facts: dict[str, Any]) -> None:
+    assert "approximately" not in render_card(facts)
+    approximate = {"faiss": "IVF64,Flat;nprobe=8", "recall": 0.75, "recall_queries": 200, "depth": 100}
+    card = render_card({**facts, "approximate": approximate})
+    assert "by the faiss index `IVF64,Flat;nprobe=8`: of the 100 nearest documents it found 75" in card
+    assert "measured over 200 queries" in card
+
+
 def test_a_recipe_tells_no_path_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "scorer").mkdir()
     told = public_recipe(replace(RECIPE, cross_encoder=str(tmp_path / "scorer"), bi_encoder="org/name"))

@@ -61,6 +61,7 @@ def gather(
         "samples": _samples(folder, [method for method in methods if method in names]),
         "training": None,
         **({"judgements": _judgements(stage_facts)} if recipe.judge else {}),
+        **_approximate(stage_facts.get("candidates/dense", {})),
     }
 
 
@@ -122,6 +123,12 @@ def _judgements(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
         for stage, facts in stage_facts.items()
         if stage.startswith("judgements/")
     }
+
+
+def _approximate(dense: Mapping[str, Any]) -> dict[str, Any]:
+    """The index that the bi-encoder's neighbours were searched by, and its measured recall; nothing if exactly."""
+    names = ("faiss", "recall", "recall_queries", "depth")
+    return {"approximate": {name: dense[name] for name in names}} if "recall" in dense else {}
 
 
 def _provenance(folder: Path, config: str) -> list[dict[str, Any]]:
