@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ray_engine": ((*FOUNDATION, "llm"), ("ray",)),
     "release": ((*FOUNDATION, "recipes", "publish"), ()),
     "calibrate": ((*FOUNDATION, "encode", "negatives"), ("numpy",)),
-    "forecast": ((*FOUNDATION, "build", "calibrate", "llm", "miners", "negatives"), ("polars",)),
+    "forecast": ((*FOUNDATION, "build", "corpus", "calibrate", "llm", "miners", "negatives"), ("polars",)),
     "build": ((*FOUNDATION, "engines", "corpus", "llm"), ()),
     "miners": ((*FOUNDATION, "build", "negatives"), ()),
     "pipeline": ((*FOUNDATION, "engines", "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),

@@ -20,6 +20,8 @@ _SECONDS = 3.0
 """A measurement stops after the batch that passes this."""
 _BATCHES = 8
 _PAIRS = 512
+_SIZES = (20_000, 80_000)
+"""Documents. A search costs something for itself, so its cost is not proportional to the corpus."""
 _TILE = 2048
 
 
@@ -29,8 +31,10 @@ class BM25Speed:
 
     document: float
     """To index one."""
+    query: float
+    """To search for one, whatever the corpus."""
     product: float
-    """To hold one document against one query."""
+    """And on top for every document that there is."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,20 @@ class PairSpeed:
 
 
 def bm25_speed(sample: Sequence[str], settings: BM25Settings) -> BM25Speed:
-    """Index the sample, and search it for queries made of some of its texts."""
+    """Index the sample, repeated to two sizes, and search it for queries made of some of its texts."""
     queries = _queries(sample[:200])
     index_texts(sample[:10], settings, threads=1).search(queries[:1], 10)  # compile, or load what was compiled
-    start = time.perf_counter()
-    index = index_texts(sample, settings, threads=1)
-    indexed = time.perf_counter()
-    index.search(queries, 100)
-    searched = time.perf_counter()
-    return BM25Speed((indexed - start) / len(sample), (searched - indexed) / (len(sample) * len(queries)))
+    searches, document = [], 0.0
+    for size in _SIZES:
+        texts = [sample[at % len(sample)] for at in range(size)]
+        start = time.perf_counter()
+        index = index_texts(texts, settings, threads=1)
+        indexed = time.perf_counter()
+        index.search(queries, 100)
+        document = (indexed - start) / size  # the larger's: what is done once weighs less
+        searches.append((time.perf_counter() - indexed) / len(queries))
+    product = max(0.0, searches[1] - searches[0]) / (_SIZES[1] - _SIZES[0])
+    return BM25Speed(document, max(0.0, searches[0] - _SIZES[0] * product), product)
 
 
 def dense_speed(model: str, sample: Sequence[str]) -> DenseSpeed:

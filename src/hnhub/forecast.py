@@ -28,8 +28,6 @@ _SAMPLE = 2000
 """Documents of the calibration."""
 _PROMPTS = 50
 """Prompts rendered for the estimate of tokens."""
-_WORDS = 130
-"""Assumed for a passage of a corpus that is not here yet."""
 _ASKING = {"queries": "queries", "candidates/llm": "llm", "candidates/llm-pos": "llm-pos"}
 """Stages that ask a language model (`queries` only where it writes them): the method of their requests."""
 _FILTERED = 1.25
@@ -75,12 +73,12 @@ class Forecast:
 class _Corpus:
     documents: int | None
     sample: Sequence[str]
-    """Contents of documents; empty if the corpus is not here."""
+    """Contents of documents; others' if the corpus is not here."""
 
     @property
     def characters(self) -> float:
         """Mean of a document."""
-        return sum(map(len, self.sample)) / len(self.sample) if self.sample else 6.2 * _WORDS
+        return sum(map(len, self.sample)) / len(self.sample)
 
 
 @dataclass
@@ -100,15 +98,13 @@ def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageR
     queries = _query_count(build, records["queries"])
     notes = [
         (
-            f"tokens: from prompts rendered with {len(corpus.sample[:_PROMPTS]) or 'made-up'} passages and a made-up query, "
+            f"tokens: from prompts rendered with {len(corpus.sample[:_PROMPTS])} passages and a made-up query, "
             "at 4 characters a token; answers as long as they may be"
         ),
         f"written queries: {_FILTERED} asked for each that is kept (assumed)",
     ]
-    if not corpus.sample:
-        notes.append(
-            f"the corpus is not loaded: {_WORDS} words a passage assumed, and no time is predicted but an LLM's"
-        )
+    if records["corpus"] is None:
+        notes.append("the corpus is not loaded: the demo corpus's passages stand in for its own, in length too")
     speeds = _speeds(build, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
     found = [
         Step(stage.name, "done") if records[stage.name] else _to_do(stage.name, build, corpus, queries, speeds)
@@ -126,12 +122,19 @@ def forecast(build: Build, steps: Sequence[Stage], records: "Mapping[str, StageR
 
 def _corpus(build: Build, record: "StageRecord | None") -> _Corpus:
     if record is None:
-        return _Corpus(build.source.spec.documents if build.source.spec else None, ())
+        return _Corpus(build.source.spec.documents if build.source.spec else None, _stand_in())
     frame = pl.scan_parquet(build.documents)
     count = int(frame.select(pl.len()).collect().item())
     every = max(1, count // _SAMPLE)
     sample = frame.gather_every(every).head(_SAMPLE).select("title", "text").collect()
     return _Corpus(count, [contents(title, text) for title, text in sample.iter_rows()])
+
+
+def _stand_in() -> list[str]:
+    """Real text that every machine has."""
+    from hnhub.corpus import pydocs
+
+    return [document.contents for document in pydocs.passages()]
 
 
 def _query_count(build: Build, record: "StageRecord | None") -> int:
@@ -157,8 +160,6 @@ def _speeds(build: Build, to_do: Sequence[str], sample: Sequence[str], notes: li
             )
         else:
             notes.append(f"{stage}: no time, since the journal knows no run of this model that tells one")
-    if not sample:
-        return speeds
     settings = BM25Settings.of(recipe.bm25)
     if "candidates/bm25" in to_do and settings.engine == "hnhub":
         speeds.bm25 = bm25_speed(sample, settings)
@@ -213,8 +214,7 @@ def _to_do(name: str, build: Build, corpus: _Corpus, queries: int, speeds: _Spee
     seconds = None
     found = {"candidates/bm25": speeds.bm25, "candidates/dense": speeds.dense}.get(name)
     if found and corpus.documents:
-        seconds = corpus.documents * (found.document + queries * found.product)
-        seconds += queries * (found.query if isinstance(found, DenseSpeed) else 0)
+        seconds = corpus.documents * found.document + queries * (found.query + corpus.documents * found.product)
     return Step(name, "to do", work, seconds=seconds)
 
 
@@ -229,7 +229,7 @@ def _asking(name: str, tokens: Estimate, speed: Speed | None) -> Step:
 
 def _tokens(build: Build, corpus: _Corpus, task: str, requests: int) -> Estimate:
     prompt = build.prompts[task]
-    passages = corpus.sample[:_PROMPTS] or ["word " * _WORDS]
+    passages = corpus.sample[:_PROMPTS]
     values = {
         "query": [{"passage": passage} for passage in passages],
         "negative": [{"query": "a question of about ten words, as queries usually are"}],

@@ -62,7 +62,7 @@ def identity() -> dict[str, str]:
 
 def write(folder: Path) -> list[Drop]:
     """Write the corpus in BEIR layout into `folder`; return the judgements that this Python's text does not bear."""
-    documents = passages(_topics())
+    documents = passages()
     with (folder / "corpus.jsonl").open("w", encoding="utf-8") as file:
         for document in documents:
             row = {"_id": document.document_id, "title": document.title, "text": document.text}
@@ -91,14 +91,16 @@ def write(folder: Path) -> list[Drop]:
     return drops
 
 
-def passages(topics: Mapping[str, str]) -> list[Document]:
-    """Cut the topics into passages, by topic name, numbered from 1 within each.
+def passages(topics: Mapping[str, str] | None = None) -> list[Document]:
+    """Cut the topics (None: this Python's) into passages, by topic name, numbered from 1 within each.
 
     The topics repeat each other (`compound` holds `if`, `for`, `while`...): a block stays in the shortest topic only.
     """
     seen: set[str] = set()
     documents: dict[str, list[Document]] = {}
-    for topic, text in sorted(topics.items(), key=lambda item: (len(item[1]), item[0])):
+    for topic, text in sorted(
+        (_topics() if topics is None else topics).items(), key=lambda item: (len(item[1]), item[0])
+    ):
         groups = []
         sections = list(_sections(text))
         for heading, blocks in sections:
