@@ -1,6 +1,6 @@
 """The same build with and without Ray: time, CPU, memory and the dataset's hash. And BM25 over a million passages, end to end.
 
-    python bench/scale.py [--passages 1000000] [--queries 5000] [--skip-scifact] [--engines local ray-1 ray-2]
+    python bench/scale.py [--passages 1000000] [--queries 5000] [--skip-scifact] [--engines local ray-1 ray-2 ray-2-killed]
 
 CPU and memory are of the whole tree of processes, sampled five times a second; memory is the largest process's resident set
 and the sum over all, less what several map together (proportional set size).
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ ENGINES = {
     "local": [],
     "ray-1": ["--engine", "ray", "--workers", "1"],
     "ray-2": ["--engine", "ray", "--workers", "2"],
+    "ray-2-killed": ["--engine", "ray", "--workers", "2"],
 }
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -68,17 +70,23 @@ def tree(pid: int) -> Iterator[int]:
         level = [child for parent in level for child in parents.get(parent, ())]
 
 
-def run(command: list[str], home: Path) -> dict[str, float]:
-    """Seconds, CPU seconds, and peaks of memory in MB."""
+def run(command: list[str], home: Path, kills: int) -> dict[str, float]:
+    """Seconds, CPU seconds, and peaks of memory in MB; so many of Ray's workers are killed, two seconds apart, at work."""
     environment = {**os.environ, "HNHUB_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     cpu: dict[int, float] = {}
     largest = together = 0.0
+    killed = started
     while process.poll() is None:
         sizes = []
         for pid in tree(process.pid):
             try:
+                at_work = "ray::_Worker.make" in Path(f"/proc/{pid}/cmdline").read_text()
+                if kills and at_work and time.perf_counter() - killed > 2:
+                    os.kill(pid, signal.SIGKILL)
+                    kills, killed = kills - 1, time.perf_counter()
+                    continue
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
             except OSError:
@@ -94,7 +102,7 @@ def run(command: list[str], home: Path) -> dict[str, float]:
     told = process.stderr.read()
     if process.returncode:
         sys.exit(told)
-    print(told, file=sys.stderr)
+    print(told, f"workers not killed for want of work: {kills}" if kills else "", file=sys.stderr)
     return {"seconds": seconds, "cpu": sum(cpu.values()), "largest": largest, "together": together}
 
 
@@ -113,7 +121,7 @@ def compare(name: str, corpus: Path, options: list[str], engines: list[str]) -> 
             folder = Path(made)
             command = [sys.executable, "-m", "hnhub", "build", name, "--corpus-dir", str(corpus)]
             command += ["--out", str(folder / "runs"), *options, *ENGINES[engine]]
-            took = run(command, folder / "home")
+            took = run(command, folder / "home", 3 if engine.endswith("killed") else 0)
             figures = [f"{took[key]:,.1f}" for key in ("seconds", "cpu", "largest", "together")]
             index = sum(path.stat().st_size for path in (folder / "home").rglob("*") if path.is_file())
             print(f"{name} {engine}: index and caches {index / 1e6:,.0f} MB", file=sys.stderr)
