@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from _common import machine, synthetic, table, versions
-from _train_cross_encoder import SCIFACT, minilm
+from _train_cross_encoder import SCIFACT, minilm, trained
 
 ENGINES = {
     "local": [],
@@ -138,14 +138,14 @@ def main() -> None:
     given = parser.parse_args()
     print(machine())
     print(versions(["ray", "numba", "polars", "pyarrow"]) + "\n", flush=True)
-    mined = ["--queries-from", "qrels", "--negatives", "5", "--depth", "100", "--method", "bm25"]
+    mined = ["--queries-from", "qrels", "--negatives", "5", "--method", "bm25"]
     if SCIFACT.exists() and not given.skip_scifact:
-        dense = ["--method", "dense", "--bi-encoder", minilm()]
-        compare("scifact", SCIFACT, [*mined, *dense, "--queries", "1000"], given.engines)
+        models = ["--method", "dense", "--bi-encoder", minilm(), "--method", "ce", "--cross-encoder", str(trained())]
+        compare("scifact", SCIFACT, [*mined, *models, "--queries", "150", "--depth", "20"], given.engines)
     with tempfile.TemporaryDirectory() as made:
         corpus = write_corpus(Path(made) / "made", given.passages, given.queries)
         rights = ["--i-have-the-rights", "made by a program"]
-        compare("made", corpus, [*mined, "--queries", str(given.queries), *rights], given.engines)
+        compare("made", corpus, [*mined, "--queries", str(given.queries), "--depth", "100", *rights], given.engines)
         shutil.rmtree(corpus)
 
 
