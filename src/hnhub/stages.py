@@ -29,6 +29,7 @@ __all__ = [
     "lock",
     "read_record",
     "run_stage",
+    "waiting_lock",
     "write_atomically",
 ]
 
@@ -165,6 +166,15 @@ def lock(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
+        yield
+
+
+@contextmanager
+def waiting_lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold one thing in a folder; another process waits for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

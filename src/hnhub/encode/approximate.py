@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def approximate_top_k(
     An index may find fewer than k: then -1 and -inf. Raises MissingExtra without faiss.
     """
     asked = np.ascontiguousarray(queries, np.float32)
-    _, found = _faiss().read_index(str(path)).search(asked, k)
+    _, found = _read(path).search(asked, k)
     scores = np.full(found.shape, -np.inf, np.float32)
     for start in range(0, len(asked), _BLOCK):
         places, where = np.unique(found[start : start + _BLOCK], return_inverse=True)
@@ -72,6 +73,12 @@ def recall(exact: NDArray[np.integer], found: NDArray[np.integer]) -> float:
     """The share of the exact neighbours [q, k] that are among those found [q, k]."""
     hits = sum(len(np.intersect1d(one[one >= 0], other)) for one, other in zip(exact, found, strict=True))
     return hits / max(1, int((exact >= 0).sum()))
+
+
+@lru_cache(1)
+def _read(path: Path) -> Any:
+    """In memory, once in every process that makes parts; the name says what is in it."""
+    return _faiss().read_index(str(path))
 
 
 def _empty_index(factory: str, dimension: int) -> Any:

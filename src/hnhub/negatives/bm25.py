@@ -1,12 +1,10 @@
 """BM25 candidates: an index over a corpus's documents, kept and reused, and the best documents for every query."""
 
-import fcntl
 import importlib.metadata
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -25,7 +23,7 @@ from hnhub.negatives._bm25_settings import BM25Settings
 from hnhub.negatives._parts import make_parts
 from hnhub.records import Provenance
 from hnhub.schema import CANDIDATES, arrow_schema
-from hnhub.stages import file_sha256, fingerprint, finished, run_stage
+from hnhub.stages import file_sha256, fingerprint, finished, run_stage, waiting_lock
 
 if TYPE_CHECKING:
     from hnhub.negatives._bm25_index import Index
@@ -96,7 +94,7 @@ def open_index(
 
     parts = {"engine": _ENGINE_VERSION, "documents": file_sha256(documents), "settings": settings.as_dict()}
     place = folder / fingerprint(parts)[:16]
-    with _waiting_lock(folder, place.name):
+    with waiting_lock(folder, place.name):
         if not _is_whole(place, parts):
             run_stage(place, parts, lambda out, _: _make_index(out, documents, settings, threads), record_name=_RECORD)
     return load_index(place, settings, threads)
@@ -281,14 +279,6 @@ def _is_whole(place: Path, parts: dict[str, Any]) -> bool:
         return True
     shutil.rmtree(place, ignore_errors=True)
     return False
-
-
-@contextmanager
-def _waiting_lock(folder: Path, name: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _cores() -> int:

@@ -65,7 +65,9 @@ def make_candidates(
         corpus_revision=corpus_revision,
     )
     size = min(_MOST, max(_LEAST, count // _PARTS))
-    parts = make_parts(out, work, score, queries=queries, size=size, engine=engine, gpu=True)
+    parts = make_parts(
+        out, work, score, queries=queries, size=size, engine=engine, about=partial(_dtype, cross_encoder), gpu=True
+    )
     dtypes = {part["dtype"] for part in parts}
     if len(dtypes) > 1:
         raise InputError(
@@ -81,6 +83,10 @@ def make_candidates(
         "depth": depth,
         **{name: sum(part[name] for part in parts) for name in names},
     }
+
+
+def _dtype(cross_encoder: str) -> dict[str, object]:
+    return {"dtype": load_scorers(cross_encoder)[0].dtype}
 
 
 def _score_part(

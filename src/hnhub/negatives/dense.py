@@ -55,36 +55,46 @@ def make_candidates(
     _places(read_queries(queries)["positive_id"], ids, documents)  # refused before work
     (about,) = engine.map(partial(_describe, bi_encoder, documents, faiss), 1, gpu=True)
     embed = partial(_embed, bi_encoder, documents, work)
-    embeddings = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
-    if len(embeddings) != 1:
-        raise InputError(
-            f"{bi_encoder}: workers encode in different dtypes", do="use workers with one kind of GPU, or without"
-        )
+    embeddings, *others = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
     index, measured = None, dict[str, Any]()
     if faiss:
-        build = partial(_index, bi_encoder, next(iter(embeddings)), queries, faiss, depth)
+        build = partial(_index, bi_encoder, embeddings, queries, faiss, depth)
         ((index, measured),) = engine.map(build, 1, gpu=True)
     search = partial(
         _search,
         bi_encoder=bi_encoder,
         index=index,
-        embeddings=next(iter(embeddings)),
+        embeddings=embeddings,
         documents=documents,
         queries=queries,
         depth=depth,
         corpus_revision=corpus_revision,
     )
-    parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, gpu=True)
+    dtype = partial(_dtype, bi_encoder)
+    parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, about=dtype, gpu=True)
+    if others or any(part["dtype"] != about["dtype"] for part in parts):
+        raise InputError(
+            f"{bi_encoder}: workers encode in different dtypes", do="use workers with one kind of GPU, or without"
+        )
     totals = {name: sum(part[name] for part in parts) for name in ("queries", "rows", "positives_retrieved")}
-    return {"method": "dense", **about, **measured, "depth": depth, "documents": next(iter(embeddings)).rows, **totals}
+    return {"method": "dense", **about, **measured, "depth": depth, "documents": embeddings.rows, **totals}
+
+
+def _encoder(bi_encoder: str) -> "Encoder":
+    """Loaded once in every process that makes parts."""
+    return _loaded(bi_encoder, identity(bi_encoder)["revision"])
 
 
 @lru_cache(1)
-def _encoder(bi_encoder: str) -> "Encoder":
-    """Loaded once in every process that makes parts."""
+def _loaded(bi_encoder: str, revision: str) -> "Encoder":
     from hnhub.encode.encoder import Encoder
 
+    del revision  # only for the cache: a folder may hold other weights by now
     return Encoder(bi_encoder)
+
+
+def _dtype(bi_encoder: str) -> dict[str, object]:
+    return {"dtype": _encoder(bi_encoder).dtype}
 
 
 def _describe(bi_encoder: str, documents: Path, faiss: str | None, _: int) -> dict[str, Any]:
@@ -135,7 +145,7 @@ def _search(
     queries: Path,
     depth: int,
     corpus_revision: str,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     from hnhub.encode.approximate import approximate_top_k
     from hnhub.encode.topk import top_k
 
@@ -154,7 +164,8 @@ def _search(
     own = (vectors * embeddings.take(positives)).sum(axis=1)
     with writing(out, provenance) as writer:
         writer.add(_rows(asked, ids, found=found, scores=scores, positives=positives, own=own))
-    return {"queries": len(asked), "rows": writer.rows, "positives_retrieved": writer.positives_retrieved}
+    totals = {"queries": len(asked), "rows": writer.rows, "positives_retrieved": writer.positives_retrieved}
+    return {"dtype": encoder.dtype, **totals}
 
 
 def _rows(

@@ -58,10 +58,13 @@ def find_reference(cross_encoder: str) -> ModelRef:
     return ModelRef(path.stem, f"sha256:{file_sha256(path)[:16]}", str(path))
 
 
-@lru_cache(1)
 def load_scorers(cross_encoder: str) -> tuple[Scorer, ...]:
     """One scorer for every device, loaded once in a process. Raises as `find_reference`, and MissingExtra without torch."""
-    reference = find_reference(cross_encoder)
+    return _loaded(cross_encoder, find_reference(cross_encoder))
+
+
+@lru_cache(1)
+def _loaded(cross_encoder: str, reference: ModelRef) -> tuple[Scorer, ...]:
     return tuple(_load(cross_encoder, reference, device) for device in devices())
 
 
