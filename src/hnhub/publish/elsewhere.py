@@ -7,10 +7,12 @@ half of a dataset for a whole one, whether or not the filesystem can rename a fo
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hnhub.errors import ServiceError, UsageError
+from hnhub.errors import HnhubError, ServiceError, UsageError
 from hnhub.publish.hub import check_repo_name, connect
 from hnhub.publish.plan import MANIFEST, read_folder
 from hnhub.publish.push import Target, push
@@ -22,6 +24,7 @@ __all__ = ["check_url", "deliver", "is_url"]
 _HUB = "hf://"
 _TEMPORARY = ".tmp"
 _OLD = ".tmp/old-manifest.json"
+_NEW = f".tmp/{MANIFEST}"
 
 
 def is_url(out: str) -> bool:
@@ -30,11 +33,13 @@ def is_url(out: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """Look whether the URL can be spoken to; nothing is written. Raises UsageError if not."""
+    """Look whether a dataset may go there; nothing is written. Raises UsageError if it can't be reached or holds something else."""
     if url.startswith(_HUB):
         _repository(url)
-    else:
-        _open(url)
+        return
+    filesystem, root = _open(url)
+    with _as_service_error(url):
+        _there(filesystem, root, url)
 
 
 def deliver(folder: Path, url: str) -> bool:
@@ -49,14 +54,26 @@ def deliver(folder: Path, url: str) -> bool:
         return push(connect(), dataset, Target(repo=_repository(url))).committed
     filesystem, root = _open(url)
     files = sorted(read_record(folder / MANIFEST).files)
+    with _as_service_error(url):
+        manifest, old = _there(filesystem, root, url)
+        if same := manifest == file_sha256(folder / MANIFEST):
+            _clear_temporary(filesystem, root)
+        else:
+            _put(filesystem, root, folder, files, old)
+    return not same
+
+
+@contextmanager
+def _as_service_error(url: str) -> Iterator[None]:
+    # Whatever it is: filesystems have errors of their own.
     try:
-        old = _files_at(filesystem, root, url)
-        if old.get(MANIFEST) == file_sha256(folder / MANIFEST):
-            return False
-        _put(filesystem, root, folder, files, sorted(set(old) - {*files, MANIFEST}))
-    except OSError as error:
-        raise ServiceError(f"{url}: {error}", do="run the same command again: the build is kept") from error
-    return True
+        yield
+    except HnhubError:
+        raise
+    except Exception as error:
+        raise ServiceError(
+            f"{url}: {type(error).__name__}: {error}", do="run the same command again: what was made is kept"
+        ) from error
 
 
 def _open(url: str) -> tuple[Any, str]:
@@ -64,6 +81,7 @@ def _open(url: str) -> tuple[Any, str]:
 
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache()  # instances are shared, and a build may lie between check and delivery
         filesystem.exists(f"{path}/{MANIFEST}")
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
@@ -73,35 +91,54 @@ def _open(url: str) -> tuple[Any, str]:
     return filesystem, path
 
 
-def _files_at(filesystem: Any, root: str, url: str) -> dict[str, str]:
-    """Hashes by path of the dataset that lies there, or lay there when a delivery was cut off (then without its manifest)."""
-    if filesystem.exists(f"{root}/{MANIFEST}"):
-        text = filesystem.cat_file(f"{root}/{MANIFEST}")
-        return {**_hashes(text), MANIFEST: hashlib.sha256(text).hexdigest()}
-    if filesystem.exists(f"{root}/{_OLD}"):
-        return _hashes(filesystem.cat_file(f"{root}/{_OLD}"))
-    if filesystem.exists(root) and filesystem.ls(root) and not filesystem.exists(f"{root}/{_TEMPORARY}"):
+def _there(filesystem: Any, root: str, url: str) -> tuple[str | None, list[str]]:
+    """The hash of the manifest there, and the files that it and deliveries that were cut off may have put there."""
+    places = [place for place in (MANIFEST, _OLD, _NEW) if filesystem.exists(f"{root}/{place}")]
+    found = {place: filesystem.cat_file(f"{root}/{place}") for place in places}
+    listed = {place: _listed(text) for place, text in found.items()}
+    if MANIFEST in found:
+        foreign = listed[MANIFEST] is None
+    else:
+        foreign = filesystem.exists(root) and filesystem.ls(root) and not filesystem.exists(f"{root}/{_TEMPORARY}")
+    if foreign:
         raise UsageError(f"{url}: holds something else", do="give another --out, or clear it away")
-    return {}
+    manifest = hashlib.sha256(found[MANIFEST]).hexdigest() if MANIFEST in found else None
+    return manifest, sorted({name for names in listed.values() for name in names or ()})
 
 
-def _hashes(manifest: bytes) -> dict[str, str]:
-    return {path: file["sha256"] for path, file in json.loads(manifest)["files"].items()}
+def _listed(manifest: bytes) -> list[str] | None:
+    """The files that a manifest lists; None if it is another program's, or was cut off while it was written."""
+    try:
+        return [name for name, file in json.loads(manifest)["files"].items() if file["sha256"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
-def _put(filesystem: Any, root: str, folder: Path, files: list[str], stale: list[str]) -> None:
+def _put(filesystem: Any, root: str, folder: Path, files: list[str], old: list[str]) -> None:
+    whole = filesystem.exists(f"{root}/{MANIFEST}")
+    if not whole:  # now, since what lists them is overwritten next
+        _remove(filesystem, root, old)
     for name in [*files, MANIFEST]:
         filesystem.makedirs(_parent(f"{root}/{_TEMPORARY}/{name}"), exist_ok=True)
         filesystem.put_file(str(folder / name), f"{root}/{_TEMPORARY}/{name}")
-    if filesystem.exists(f"{root}/{MANIFEST}"):
+    if whole:
         filesystem.mv(f"{root}/{MANIFEST}", f"{root}/{_OLD}")
-    for name in stale:
-        if filesystem.exists(f"{root}/{name}"):
-            filesystem.rm_file(f"{root}/{name}")
+        _remove(filesystem, root, old)
     for name in [*files, MANIFEST]:
         filesystem.makedirs(_parent(f"{root}/{name}"), exist_ok=True)
         filesystem.mv(f"{root}/{_TEMPORARY}/{name}", f"{root}/{name}")
-    filesystem.rm(f"{root}/{_TEMPORARY}", recursive=True)
+    _clear_temporary(filesystem, root)
+
+
+def _remove(filesystem: Any, root: str, names: Iterable[str]) -> None:
+    for name in names:
+        if filesystem.exists(f"{root}/{name}"):
+            filesystem.rm_file(f"{root}/{name}")
+
+
+def _clear_temporary(filesystem: Any, root: str) -> None:
+    if filesystem.exists(f"{root}/{_TEMPORARY}"):  # an object store has no empty folders
+        filesystem.rm(f"{root}/{_TEMPORARY}", recursive=True)
 
 
 def _parent(path: str) -> str:
