@@ -14,14 +14,14 @@ from hnhub.errors import InputError
 from hnhub.negatives.bm25 import BM25Settings, index_texts
 from hnhub.negatives.scorers import load_scorers
 
-__all__ = ["BM25Speed", "DenseSpeed", "PairSpeed", "bm25_speed", "dense_speed", "pair_speed"]
+__all__ = ["SIZES", "BM25Speed", "DenseSpeed", "PairSpeed", "bm25_speed", "dense_speed", "pair_speed"]
 
 _SECONDS = 3.0
 """A measurement stops after the batch that passes this."""
 _BATCHES = 8
 _PAIRS = 512
-_SIZES = (20_000, 80_000)
-"""Documents. A search costs something for itself, so its cost is not proportional to the corpus."""
+SIZES = (20_000, 80_000)
+"""Documents that BM25 is measured on. A search costs something for itself, so its cost is not proportional to the corpus."""
 _TILE = 2048
 
 
@@ -69,7 +69,7 @@ def bm25_speed(sample: Sequence[str], settings: BM25Settings) -> BM25Speed:
     queries = _queries(sample[:200])
     index_texts(sample[:10], settings, threads=1).search(queries[:1], 10)  # compile, or load what was compiled
     searches, document = [], 0.0
-    for size in _SIZES:
+    for size in SIZES:
         texts = [sample[at % len(sample)] for at in range(size)]
         start = time.perf_counter()
         index = index_texts(texts, settings, threads=1)
@@ -77,8 +77,8 @@ def bm25_speed(sample: Sequence[str], settings: BM25Settings) -> BM25Speed:
         index.search(queries, 100)
         document = (indexed - start) / size  # the larger's: what is done once weighs less
         searches.append((time.perf_counter() - indexed) / len(queries))
-    product = max(0.0, searches[1] - searches[0]) / (_SIZES[1] - _SIZES[0])
-    return BM25Speed(document, max(0.0, searches[0] - _SIZES[0] * product), product)
+    product = max(0.0, searches[1] - searches[0]) / (SIZES[1] - SIZES[0])
+    return BM25Speed(document, max(0.0, searches[0] - SIZES[0] * product), product)
 
 
 def dense_speed(model: str, sample: Sequence[str]) -> DenseSpeed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 
 from hnhub.build import Build, Stage
-from hnhub.calibrate import BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
+from hnhub.calibrate import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
 from hnhub.errors import HnhubError
 from hnhub.llm.budget import Estimate, estimate
 from hnhub.llm.speed import Speed, measured_speed
@@ -25,7 +25,7 @@ __all__ = ["Forecast", "Step", "forecast"]
 T = TypeVar("T")
 
 _SAMPLE = 2000
-"""Documents of the calibration."""
+"""Documents of the calibration, if the corpus is here."""
 _PROMPTS = 50
 """Prompts rendered for the estimate of tokens."""
 _ASKING = {"queries": "queries", "candidates/llm": "llm", "candidates/llm-pos": "llm-pos"}
@@ -163,12 +163,13 @@ def _speeds(build: Build, to_do: Sequence[str], sample: Sequence[str], notes: li
     settings = BM25Settings.of(recipe.bm25)
     if "candidates/bm25" in to_do and settings.engine == "hnhub":
         speeds.bm25 = bm25_speed(sample, settings)
-        notes.append(f"BM25: measured on {len(sample):,} documents here, on one core, scaled to the corpus")
+        sizes = " and ".join(f"{size:,}" for size in SIZES)
+        notes.append(f"BM25: measured here on {len(sample):,} passages repeated to {sizes}, on one core, scaled")
     if "candidates/dense" in to_do:
         model = recipe.bi_encoder or DEFAULT_BI_ENCODER
         speeds.dense = _measured("dense", lambda: dense_speed(model, sample), notes)
         if speeds.dense:
-            notes.append(f"dense: measured on {speeds.dense.measured:,} documents here, on one device, scaled")
+            notes.append(f"dense: measured on {speeds.dense.measured:,} passages here, on one device, scaled")
     if "candidates/ce" in to_do or (recipe.judge == "ce" and any(name.startswith("judgements/") for name in to_do)):
         speeds.pairs = _measured("cross-encoder", lambda: pair_speed(recipe.cross_encoder, sample), notes)
         if speeds.pairs:
