@@ -11,7 +11,7 @@ from hnhub.errors import InputError, UsageError
 from hnhub.llm import templates
 from hnhub.llm.client import open_model
 from hnhub.llm.endpoints import address
-from hnhub.llm.protocols import body, fault_of_status
+from hnhub.llm.protocols import Fault, body, fault_of_status, read_reply
 from hnhub.llm.transport import Door, retry_after
 from hnhub.llm.types import Message
 from llm_servers.scripted import Scripted
@@ -95,6 +95,21 @@ def test_retry_after_as_a_date():
 def test_statuses(status, data, kind, reason):
     fault = fault_of_status(status, (data if isinstance(data, str) else json.dumps(data)).encode(), None)
     assert (fault.kind, fault.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize(
+    ("api", "data", "lacking"),
+    [
+        ("openai", b'{"id": 1}', "KeyError('choices')"),
+        ("openai-completions", b'{"choices": []}', "IndexError('list index out of range')"),
+        ("tgi", b'{"generated_text": 1}', "TypeError('the text is not a string')"),
+    ],
+)
+def test_an_answer_without_its_parts_is_useless_and_says_all_in_the_part_that_is_published(api, data, lacking):
+    with pytest.raises(Fault) as caught:
+        read_reply(api, "application/json", {}, data)
+    assert caught.value.kind == "useless"
+    assert caught.value.reason.partition(": ")[0] == f"an answer without its parts ({lacking})"
 
 
 def test_bodies(ask_for):

@@ -245,7 +245,7 @@ class Model:
 
     def _wake_all(self) -> None:
         self._stopped = self._dispatcher.fatal is not None
-        for stream in self._streams:
+        for stream in list(self._streams):  # callers' threads take theirs out
             with stream.changed:
                 stream.changed.notify()
 

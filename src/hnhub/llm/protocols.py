@@ -104,7 +104,7 @@ def _tgi_parameters(request: Request, schema: Any) -> dict[str, Any]:
 
 
 def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: bytes) -> Reply:
-    """The answer in a response with status 200. Raises Fault (`broken`) if it is none."""
+    """The answer in a response with status 200. Raises Fault (`useless`) if it is none."""
     if "json" not in content_type:
         raise Fault("useless", f"an answer of type {content_type or 'unknown'}, not JSON", charged=True)
     try:
@@ -114,9 +114,8 @@ def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: by
     try:
         reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise Fault(
-            "useless", f"an answer without its parts ({type(error).__name__}: {error})", charged=True
-        ) from error
+        # No ": ", since what follows one is taken for the server's own words and is not published.
+        raise Fault("useless", f"an answer without its parts ({error!r})", charged=True) from error
     if not reply.text.strip():
         raise Fault("useless", "an empty answer", charged=True)
     return reply
