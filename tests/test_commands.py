@@ -73,6 +73,7 @@ def test_doctor_says_what_is_there(hnhub: Run) -> None:
     assert result.returncode == 0, result.stderr
     findings = json.loads(result.stdout)
     assert findings["extra models"] == "installed"
+    assert "extra ray" in findings
     assert findings["hub"].startswith("no token")
     assert "127.0.0.1:9" in findings["endpoint http://127.0.0.1:9"]
 

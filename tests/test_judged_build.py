@@ -63,6 +63,7 @@ def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hn
     assert stats["judgements"]["bm25"]["drop"] == facts["drop"]
     card = (folder / "dataset" / "README.md").read_text()
     assert "were judged by a language model" in card
+    assert f"the first {facts['shown']} candidates" in card
     assert "The prompt for task <code>judge</code>" in card
     assert hnhub("validate", folder / "dataset").returncode == 0
     assert {step["state"] for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]} == {"done"}

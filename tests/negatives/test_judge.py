@@ -78,6 +78,7 @@ def test_verdicts_are_kept_and_obeyed(folder: Path) -> None:
     model = Grades({"Rain": 2, "Moon": 3, "Bread": None, "Steel": 1})
     facts, judgements, chosen, negatives, ledger = judged(folder, ask(model))
     # Twice two for each query, in rank order, what the guard leaves: q1 lacks its positive, and bread is the fifth.
+    assert facts["shown"] == 4
     shown = judgements.group_by("query_id", maintain_order=True).agg("document_id")["document_id"].to_list()
     assert shown == [["rain", "moon", "steel", "cells"], ["moon", "rain", "cells"], ["bread", "moon", "rain", "steel"]]
     assert {name: facts[name] for name in ("judged", "keep", "drop", "promote", "judge_failed", "asked")} == {

@@ -19,6 +19,7 @@ _EXTRAS = {
     "local": ("xllamacpp", "gguf"),
     "measures": ("ir_measures",),
     "faiss": ("faiss",),
+    "ray": ("ray",),
 }
 _BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
 

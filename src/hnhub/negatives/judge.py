@@ -59,13 +59,13 @@ def make_judgements(
     `judge_failed`. Raises InputError for candidates that name unknown queries or documents.
     """
     totals, made_by = Counter[str](), {"model": None, "revision": None}
-    columns = arrow_schema(JUDGEMENTS)
+    columns, shown = arrow_schema(JUDGEMENTS), SHOWN * recipe.negatives
     batches = eligible_candidates(
         candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
     )
     with pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
         for _, batch in batches:
-            pairs = [(one, at) for one in batch for at in one.order[: SHOWN * recipe.negatives]]
+            pairs = [(one, at) for one in batch for at in one.order[:shown]]
             rows = []
             for number, ((one, at), row) in enumerate(zip(pairs, judge(pairs, work), strict=True), 1):
                 document_id, text = one.candidates[at]
@@ -78,7 +78,8 @@ def make_judgements(
                 report(f"{method}: judged of this batch", number, len(pairs))
             writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
     verdicts = {name: totals.pop(name, 0) for name in (*REASONS, _FAILED)}
-    return {"judge": recipe.judge, "method": method, **made_by, "judged": sum(verdicts.values()), **verdicts, **totals}
+    counts = {"shown": shown, "judged": sum(verdicts.values()), **verdicts, **totals}
+    return {"judge": recipe.judge, "method": method, **made_by, **counts}
 
 
 def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:

@@ -116,8 +116,8 @@ def _tokens(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 
 
 def _judgements(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By method: the judge's model, and how many of the candidates that it was shown got which verdict."""
-    names = ("model", "revision", "judged", "keep", "drop", "promote", "judge_failed")
+    """By method: the judge's model, how many candidates a query it was shown at most, and how many got which verdict."""
+    names = ("model", "revision", "shown", "judged", "keep", "drop", "promote", "judge_failed")
     return {
         stage.removeprefix("judgements/"): {name: facts.get(name) for name in names}
         for stage, facts in stage_facts.items()
