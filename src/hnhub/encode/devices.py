@@ -13,6 +13,8 @@ def devices() -> list[str]:
     # OpenMP reads it when torch is first imported. Its threads spin while they wait, and where another process wants the
     # core they spin against it: small batches took 3 to 8 times the CPU time.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # So that a matrix product has the same bits for any number of threads (oneMKL's strict conditional reproducibility).
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     import torch
 
     if torch.cuda.is_available():
