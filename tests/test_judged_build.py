@@ -81,6 +81,7 @@ def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hn
     assert hnhub("validate", folder / "dataset").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_cross_encoder_judges(corpus: Path, tmp_path: Path, hnhub: Run) -> None:
     given = options(corpus, tmp_path, "--method", "bm25", "--judge", "ce", "--cross-encoder", "local", "--queries", 4)
     planned = {step["stage"]: step["work"] for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]}

@@ -128,7 +128,11 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     return {"documents": documents, "queries": queries, "corpus_revision": "r1"}
 
 
-@pytest.mark.parametrize("method", ["bm25", "dense", "ce", "llm"])
+SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in ("dense", "ce")]
+"""Every worker loads torch and a model."""
+
+
+@pytest.mark.parametrize("method", ["bm25", "llm", *SLOW])
 def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
     method: str, engine: RayEngine, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

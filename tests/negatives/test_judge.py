@@ -168,6 +168,7 @@ def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory:
     assert first == again
 
 
+@pytest.mark.slow
 def test_the_real_small_model_judges(folder: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HNHUB_HOME", str(home))
     with open_model(["local"], journal=tmp_path / "journal.sqlite") as model:
