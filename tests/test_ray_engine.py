@@ -245,6 +245,7 @@ cluster.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_a_node_that_leaves_costs_nothing_but_time(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, "-c", MULTI_NODE, str(tmp_path)]

@@ -103,6 +103,7 @@ def test_reranking_orders_only_the_best_anew(things):
     assert [d for d, _ in again.ranking(0)] == ids[3::-1]
 
 
+@pytest.mark.slow
 def test_the_command_reranks_by_a_cross_encoder(things, hnhub, tmp_path, corpus):
     """A real one of two layers, whose order is checked against CrossEncoder.predict, and `local`."""
     from sentence_transformers import CrossEncoder
