@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from _common import machine, synthetic, table, versions
-from _train_cross_encoder import SCIFACT, minilm, trained
+from _train_cross_encoder import SCIFACT, trained
 
 ENGINES = {
     "local": [],
@@ -140,8 +140,8 @@ def main() -> None:
     print(versions(["ray", "numba", "polars", "pyarrow"]) + "\n", flush=True)
     mined = ["--queries-from", "qrels", "--negatives", "5", "--method", "bm25"]
     if SCIFACT.exists() and not given.skip_scifact:
-        models = ["--method", "dense", "--bi-encoder", minilm(), "--method", "ce", "--cross-encoder", str(trained())]
-        compare("scifact", SCIFACT, [*mined, *models, "--queries", "150", "--depth", "20"], given.engines)
+        scored = ["--method", "ce", "--cross-encoder", str(trained())]
+        compare("scifact", SCIFACT, [*mined, *scored, "--queries", "80", "--depth", "20"], given.engines)
     with tempfile.TemporaryDirectory() as made:
         corpus = write_corpus(Path(made) / "made", given.passages, given.queries)
         rights = ["--i-have-the-rights", "made by a program"]
