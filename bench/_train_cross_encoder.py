@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from hnhub import schema
+from hnhub.bm25.open import open_index
+from hnhub.bm25.settings import BM25Settings
 from hnhub.home import home
-from hnhub.negatives.bm25 import BM25Settings, open_index
 from hnhub.records import contents
 
 __all__ = ["MAX_LENGTH", "PASSAGE_LENGTH", "SCIFACT", "judged", "minilm", "read_scifact", "trained"]

@@ -20,7 +20,7 @@ from _common import cpu_seconds, machine, spread, table, versions
 from _train_cross_encoder import PASSAGE_LENGTH, SCIFACT, judged, rankings, read_scifact, trained
 from hnhub.encode.devices import body_dtype, token_budget
 from hnhub.encode.models import resolve
-from hnhub.negatives._pair_scorer import PairScorer
+from hnhub.score.pair_scorer import PairScorer
 
 DEPTH = 20
 Pair = tuple[str, str]

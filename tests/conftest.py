@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["hub_fixtures"]
+
 # A busy machine is no failure of a property.
 hypothesis.settings.register_profile("hnhub", deadline=None)
 hypothesis.settings.load_profile("hnhub")

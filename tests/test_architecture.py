@@ -17,11 +17,11 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "progress": ((), ()),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
-    "engines": ((), ()),
     "text": ((), ("numpy", "polars")),
-    "recipes": (FOUNDATION, ()),
     "corpus": (FOUNDATION, ("polars", "pyarrow", "huggingface_hub")),
     "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
+    "engine": ((*FOUNDATION, "llm"), ("ray",)),
+    "bm25": (FOUNDATION, ("numpy", "numba", "pyarrow", "Stemmer", "tokenizers", "bm25s", "rank_bm25")),
     "encode": (
         FOUNDATION,
         (
@@ -36,23 +36,14 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "faiss",
         ),
     ),
-    "queries": ((*FOUNDATION, "llm"), ("numpy", "polars", "pyarrow")),
+    "score": (
+        (*FOUNDATION, "llm", "encode"),
+        ("numpy", "torch", "transformers", "sentence_transformers", "gguf", "tokenizers"),
+    ),
+    "queries": ((*FOUNDATION, "llm", "bm25"), ("numpy", "polars", "pyarrow")),
     "negatives": (
-        (*FOUNDATION, "engines", "llm", "encode"),
-        (
-            "numpy",
-            "polars",
-            "pyarrow",
-            "numba",
-            "Stemmer",
-            "tokenizers",
-            "torch",
-            "transformers",
-            "sentence_transformers",
-            "gguf",
-            "bm25s",
-            "rank_bm25",
-        ),
+        (*FOUNDATION, "engine", "llm", "bm25", "encode", "score"),
+        ("numpy", "polars", "pyarrow"),
     ),
     "rows": (FOUNDATION, ("numpy", "polars", "pyarrow", "yaml")),
     "publish": (
@@ -60,7 +51,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("polars", "pyarrow", "datasets", "fsspec", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
     ),
     "learn": (
-        (*FOUNDATION, "corpus", "encode"),
+        (*FOUNDATION, "corpus", "bm25", "encode", "score"),
         (
             "numpy",
             "polars",
@@ -75,14 +66,33 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "ir_measures",
         ),
     ),
-    "ray_engine": (FOUNDATION, ("ray",)),
-    "ray_model": ((*FOUNDATION, "llm", "ray_engine"), ("ray",)),
-    "release": ((*FOUNDATION, "recipes", "publish"), ()),
-    "calibrate": ((*FOUNDATION, "encode", "negatives"), ("numpy",)),
-    "forecast": ((*FOUNDATION, "build", "corpus", "calibrate", "llm", "miners", "negatives"), ("polars",)),
-    "build": ((*FOUNDATION, "engines", "corpus", "llm"), ()),
-    "miners": ((*FOUNDATION, "build", "negatives"), ()),
-    "pipeline": ((*FOUNDATION, "engines", "build", "miners", "corpus", "queries", "negatives", "rows", "publish"), ()),
+    "pipeline": (
+        (*FOUNDATION, "engine", "corpus", "llm", "bm25", "score", "queries", "negatives", "rows", "publish"),
+        (),
+    ),
+    "forecast": (
+        (*FOUNDATION, "pipeline", "corpus", "llm", "bm25", "encode", "score", "negatives"),
+        ("numpy", "polars"),
+    ),
+    "api": (
+        (
+            *FOUNDATION,
+            "engine",
+            "corpus",
+            "llm",
+            "bm25",
+            "encode",
+            "score",
+            "queries",
+            "negatives",
+            "rows",
+            "publish",
+            "learn",
+            "pipeline",
+            "forecast",
+        ),
+        ("datasets", "polars"),
+    ),
 }
 
 
@@ -134,4 +144,6 @@ def test_miners_never_import_each_other() -> None:
 
 
 def test_publishing_to_the_hub_stays_out_of_the_pipeline() -> None:
-    assert not [name for name in imports(SOURCE / "pipeline.py") if "publish.hub" in name or "publish.push" in name]
+    assert not [
+        name for name in imports(SOURCE / "pipeline" / "run.py") if "publish.hub" in name or "publish.push" in name
+    ]

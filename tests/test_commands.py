@@ -9,7 +9,7 @@ import click
 import pytest
 
 from hnhub.cli import COMMANDS, cli
-from test_build import write_corpus
+from small_corpus import write_corpus
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

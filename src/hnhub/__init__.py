@@ -8,7 +8,7 @@ __all__ = ["__version__", "load_run"]
 def __getattr__(name: str) -> object:
     # Loaded when asked for: `datasets` takes a second to import.
     if name == "load_run":
-        from hnhub.publish.builder import load_run
+        from hnhub.publish.load import load_run
 
         return load_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -100,7 +100,7 @@ class Recipe:
     prompts: tuple[tuple[str, str], ...] = ()
     """Prompt files of the user's own, as (task, path)."""
     bm25: tuple[tuple[str, str | float | None], ...] = ()
-    """What differs from the defaults of BM25 (`hnhub.negatives.bm25.BM25Settings`), as (field, value)."""
+    """What differs from the defaults of BM25 (`hnhub.bm25.settings.BM25Settings`), as (field, value)."""
     bi_encoder: str | None = None
     faiss: str | None = None
     """An index of faiss to search approximately by, e.g. `IVF1024,Flat;nprobe=32`; None searches exactly."""

@@ -28,7 +28,7 @@ def test_vectors_hardly_depend_on_their_company(encoder, texts):
 
 
 def test_prompts_are_put_before_the_text(minilm, encoder):
-    prompted = Encoder(minilm, device="cpu", query_prompt="query: ", document_prompt="passage: ")
+    prompted = Encoder(minilm, device="cpu", dtype="float32", query_prompt="query: ", document_prompt="passage: ")
     np.testing.assert_allclose(prompted.encode_queries(["cells"]), encoder.encode_queries(["query: cells"]), atol=1e-6)
     np.testing.assert_allclose(
         prompted.encode_documents(["cells"]), encoder.encode_documents(["passage: cells"]), atol=1e-6

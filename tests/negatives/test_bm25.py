@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hnhub.bm25.open import index_texts, open_index
+from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import InputError, UsageError
-from hnhub.negatives.bm25 import BM25Settings, index_texts, make_candidates, open_index
+from hnhub.negatives.bm25 import make_candidates
 from hnhub.records import contents
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES
 
@@ -105,7 +107,7 @@ def test_a_damaged_index_is_noticed_and_made_again(tmp_path: Path, documents: Pa
 
 def test_killed_on_the_way_leaves_no_index(tmp_path: Path) -> None:
     documents = write_documents(tmp_path / "documents.parquet", random_texts(8_000, 60, seed=5))
-    code = "import sys; from pathlib import Path; from hnhub.negatives.bm25 import open_index; open_index(*map(Path, sys.argv[1:]))"
+    code = "import sys; from pathlib import Path; from hnhub.bm25.open import open_index; open_index(*map(Path, sys.argv[1:]))"
     process = subprocess.Popen([sys.executable, "-c", code, str(documents), str(tmp_path / "ix")])
     while process.poll() is None and not list((tmp_path / "ix").rglob("*.arrow")):
         time.sleep(0.005)
@@ -198,7 +200,7 @@ def test_reference_engines(tmp_path: Path, documents: Path, engine: str, method:
 def test_works_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core import caching
 
-    from hnhub.negatives._bm25_jit import compiled
+    from hnhub.bm25.jit import compiled
 
     # What numba finds in a read-only installation whose user has no home.
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
@@ -210,8 +212,9 @@ def test_works_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> N
 PEAK = """
 import resource, sys
 from pathlib import Path
-from hnhub.negatives import _bm25_build as build
-from hnhub.negatives.bm25 import BM25Settings, index_texts, open_index
+from hnhub.bm25 import build as build
+from hnhub.bm25.open import index_texts, open_index
+from hnhub.bm25.settings import BM25Settings
 build.SHARD_POSTINGS = int(sys.argv[4])
 index_texts(["warm up"]).search(["warm"], 1)
 queries = Path(sys.argv[3]).read_text().splitlines()

@@ -11,9 +11,10 @@ import pytest
 
 from hnhub import schema
 from hnhub.errors import InputError
-from hnhub.negatives import _pair_scorer, cross_encoder
-from hnhub.negatives._score_journal import ScoreJournal, pair_key
+from hnhub.negatives import cross_encoder
 from hnhub.records import contents
+from hnhub.score import pair_scorer
+from hnhub.score.journal import ScoreJournal, pair_key
 from small_miners import PASSAGES, QUERIES, write_cross_encoder, write_inputs, write_ranking
 
 RANKINGS = {
@@ -94,12 +95,13 @@ def test_the_same_bytes_again_and_with_several_devices(inputs, tiny, tmp_path, m
 CHILD = """
 import sys, time
 from pathlib import Path
-from hnhub.negatives import _pair_scorer, cross_encoder
-plain = _pair_scorer.PairScorer.score
+from hnhub.negatives import cross_encoder
+from hnhub.score import pair_scorer
+plain = pair_scorer.PairScorer.score
 def slow(self, pairs):
     time.sleep(0.2)
     return plain(self, pairs)
-_pair_scorer.PairScorer.score = slow
+pair_scorer.PairScorer.score = slow
 cross_encoder.token_budget = lambda device: 60
 folder, model = Path(sys.argv[1]), sys.argv[2]
 (folder / "killed" / "out").mkdir(parents=True)
@@ -129,8 +131,8 @@ def test_after_kill_9_only_what_is_missing_is_sent(inputs, tiny, tmp_path, monke
     with journal.open("ab") as file:
         file.write(b"cut off in the mid")
     sent = []
-    plain = _pair_scorer.PairScorer.score
-    monkeypatch.setattr(_pair_scorer.PairScorer, "score", lambda self, pairs: sent.extend(pairs) or plain(self, pairs))
+    plain = pair_scorer.PairScorer.score
+    monkeypatch.setattr(pair_scorer.PairScorer, "score", lambda self, pairs: sent.extend(pairs) or plain(self, pairs))
     (tmp_path / "killed" / "out").rename(tmp_path / "half")
     resumed, _ = make(tmp_path / "killed", inputs, cross_encoder=tiny)
     assert len(sent) == facts["pairs"] - done
@@ -157,8 +159,8 @@ def test_a_lower_body_keeps_its_logit_in_float32(tiny):
     from hnhub.encode.models import resolve
 
     pairs = [(query, contents(*passage)) for query, _ in QUERIES.values() for passage in PASSAGES.values()]
-    exact = _pair_scorer.PairScorer(resolve(tiny), device="cpu", dtype="float32").score(pairs)
-    lower = _pair_scorer.PairScorer(resolve(tiny), device="cpu", dtype="bfloat16").score(pairs)
+    exact = pair_scorer.PairScorer(resolve(tiny), device="cpu", dtype="float32").score(pairs)
+    lower = pair_scorer.PairScorer(resolve(tiny), device="cpu", dtype="bfloat16").score(pairs)
     assert np.corrcoef(exact, lower)[0, 1] > 0.95  # random weights; trained ones come nearer
     assert len(set(lower)) == len(set(exact))
 
@@ -178,7 +180,7 @@ def test_journal_gives_scores_back_bit_for_bit(tmp_path):
 @pytest.fixture(scope="module")
 def likelihood():
     from hnhub.llm.embedded import source_path
-    from hnhub.negatives._query_likelihood import QueryLikelihood
+    from hnhub.score.query_likelihood import QueryLikelihood
 
     return QueryLikelihood(source_path(), device="cpu")
 
@@ -215,7 +217,7 @@ def test_local_computes_what_transformers_computes(likelihood):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from hnhub.llm.embedded import source_path
-    from hnhub.negatives import _query_likelihood as module
+    from hnhub.score import query_likelihood as module
 
     path = source_path()
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)

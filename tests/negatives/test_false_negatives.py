@@ -5,12 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hnhub.bm25.settings import BM25Settings
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.negatives import bm25
 from hnhub.negatives.choose import make_negatives
 from hnhub.queries.make import make_queries
 from hnhub.records import Recipe, contents
-from hnhub.text import NEAR, similarity
+from hnhub.text.similarity import NEAR, similarity
 
 
 def test_scifact(beir: Path | None, home: Path, tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_scifact(beir: Path | None, home: Path, tmp_path: Path) -> None:
     make_corpus(corpus, resolve("scifact", beir / "scifact"))
     recipe = Recipe("scifact", queries=300, queries_from="qrels", depth=10)
     make_queries(queries, corpus=corpus, recipe=recipe, model=None, prompt=None, search=None, corpus_revision="r")
-    settings = bm25.BM25Settings()
+    settings = BM25Settings()
     bm25.make_candidates(
         mined,
         tmp_path / "work",

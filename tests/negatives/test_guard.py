@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnhub.negatives.guard import REASONS, Judged, Keys, judge
-from hnhub.text import NEAR, normalise, similarity
+from hnhub.text.similarity import NEAR, normalise, similarity
 
 POSITIVE = (
     "Zinc deficiency slows the growth of children. Supplements of ten milligrams a day bring it back within a year of treatment, "

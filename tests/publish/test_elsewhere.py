@@ -14,7 +14,7 @@ from hnhub.errors import ServiceError, UsageError
 from hnhub.publish.elsewhere import check_url, deliver
 from hub_client import TOKEN, clean_environment, content, make_folder
 from hub_server import HubServer
-from test_build import write_corpus
+from small_corpus import write_corpus
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -68,7 +68,7 @@ def test_a_release_is_started_by_hand_or_by_tag() -> None:
 
 
 def test_every_plan_in_the_repository_is_read() -> None:
-    from hnhub.release import read_plan
+    from hnhub.api.release import read_plan
 
     plans = sorted((ROOT / "releases").glob("*.toml"))
     assert plans

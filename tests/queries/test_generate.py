@@ -11,7 +11,7 @@ from hnhub.errors import InputError, UsageError
 from hnhub.llm.prompts import find_prompt
 from hnhub.queries.make import make_queries
 from hnhub.records import Recipe
-from hnhub.text import near_pairs
+from hnhub.text.similarity import near_pairs
 
 
 def write(out: Path, corpus: Path, model: Any, *, search: Any = None, **changes: Any) -> tuple[Any, Any, Any]:

@@ -15,9 +15,9 @@ from hnhub.cli.watch import watching
 from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
-    from hnhub.build import Build, Stage
     from hnhub.llm.prompts import Prompt
-    from hnhub.recipes import Decision
+    from hnhub.pipeline.decisions import Decision
+    from hnhub.pipeline.job import Job, Stage
     from hnhub.records import Recipe
     from hnhub.stages import StageRecord
 
@@ -35,8 +35,8 @@ _DECISIONS = (
 @as_json
 def build(as_json: bool, **options: Any) -> None:
     """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""
-    from hnhub import pipeline
     from hnhub.llm.embedded import MODEL as EMBEDDED
+    from hnhub.pipeline import run as pipeline
     from hnhub.publish.elsewhere import deliver, is_url
 
     started = time.monotonic()
@@ -61,13 +61,13 @@ def build(as_json: bool, **options: Any) -> None:
 
 
 @contextmanager
-def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
+def prepared(options: Mapping[str, Any]) -> "Iterator[Job]":
     """A build as the options say, its model open. Everything that is given is checked before anything runs."""
-    from hnhub.build import Build
     from hnhub.cli.opening import opened_engine, opened_model
     from hnhub.corpus.load import resolve
     from hnhub.home import home
-    from hnhub.recipes import find_decision
+    from hnhub.pipeline.decisions import find_decision
+    from hnhub.pipeline.job import Job
 
     corpus = options["corpus"]
     decision = find_decision(corpus, options["builder"])
@@ -79,7 +79,7 @@ def prepared(options: Mapping[str, Any]) -> "Iterator[Build]":
         opened_engine(options) as engine,
         opened_model(recipe, options, engine) if prompts else nullcontext() as model,
     ):
-        yield Build(
+        yield Job(
             recipe=recipe,
             version=decision.version,
             source=source,
@@ -105,7 +105,7 @@ def _run_folder(out: str) -> Path:
 
 
 def _recipe(decision: "Decision", options: Mapping[str, Any]) -> "Recipe":
-    from hnhub.recipes import ordered
+    from hnhub.pipeline.decisions import ordered
 
     given = {name: options[name] for name in _DECISIONS if options[name] is not None}
     for one, other in (("max_margin", "max_percent"), ("max_percent", "max_margin")):
@@ -135,7 +135,7 @@ def _bm25(
     decided: "tuple[tuple[str, str | float | None], ...]", given: tuple[str, ...]
 ) -> "tuple[tuple[str, str | float | None], ...]":
     """The builder's settings with those of the command line, as far as they differ from the defaults."""
-    from hnhub.negatives.bm25 import BM25Settings
+    from hnhub.bm25.settings import BM25Settings
 
     settings: list[tuple[str, str | float | None]] = list(decided)
     for item in given:
@@ -148,7 +148,7 @@ def _bm25(
 
 def _prompts(decision: "Decision", recipe: "Recipe", family: str | None, given: tuple[str, ...]) -> "dict[str, Prompt]":
     from hnhub.llm.prompts import find_prompt
-    from hnhub.pipeline import prompt_tasks
+    from hnhub.pipeline.run import prompt_tasks
 
     files: dict[str, Path] = dict(decision.prompts)
     for item in given:
@@ -174,7 +174,7 @@ def _summary(record: "StageRecord") -> str:
     return f"{text}, {dropped:,} dropped" if dropped else text
 
 
-def _result(job: "Build", records: "Mapping[str, StageRecord]") -> dict[str, Any]:
+def _result(job: "Job", records: "Mapping[str, StageRecord]") -> dict[str, Any]:
     folder = job.folder / "dataset"
     stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))["stats"]
     return {

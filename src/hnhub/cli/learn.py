@@ -246,7 +246,7 @@ def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any])
         settings |= encoder.identity()
         run = retrieve(DenseSearcher.open(encoder, test.documents, home() / "embeddings"), test, depth)
     if options["rerank"]:
-        from hnhub.negatives.scorers import find_reference
+        from hnhub.score.scorers import find_reference
 
         settings["reranker"] = find_reference(options["rerank"]).identity()
         run = rerank(run, test, _pair_scores(options["rerank"]), depth)
@@ -254,8 +254,8 @@ def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any])
 
 
 def _bm25(test: "Judged") -> "Searcher":
+    from hnhub.bm25.open import open_index
     from hnhub.home import home
-    from hnhub.negatives.bm25 import open_index
 
     index = open_index(test.documents, home() / "bm25")
 
@@ -273,7 +273,7 @@ def _pair_scores(cross_encoder: str) -> "Callable[[Sequence[tuple[str, str]]], n
     import numpy as np
 
     from hnhub.encode.devices import devices, token_budget
-    from hnhub.negatives.scorers import load_scorers
+    from hnhub.score.scorers import load_scorers
 
     device = devices()[0]
     scorer = load_scorers(cross_encoder)[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
-    from hnhub.engines import Engine
+    from hnhub.engine.local import Engine
     from hnhub.records import Recipe
 
 __all__ = ["opened_engine", "opened_model"]
@@ -20,14 +20,14 @@ _RAY_ONLY = ("ray_address", "gpus_per_worker", "memory_per_worker")
 @contextmanager
 def opened_engine(options: Mapping[str, Any]) -> "Iterator[Engine]":
     """Yield what makes the parts of stages: the process itself, or a Ray cluster."""
-    from hnhub.engines import Local
+    from hnhub.engine.local import Local
 
     if options["engine"] == "local":
         if given := next((name for name in _RAY_ONLY if options[name] is not None), None):
             raise UsageError(f"--{given.replace('_', '-')} is for Ray", do="add --engine ray, or leave it out")
         yield Local(options["workers"])
         return
-    from hnhub.ray_engine import ray_engine
+    from hnhub.engine.ray_cluster import ray_engine
 
     memory = options["memory_per_worker"]
     with ray_engine(
@@ -64,8 +64,8 @@ def opened_model(recipe: "Recipe", options: Mapping[str, Any], engine: "Engine")
         with opening() as model:
             yield model
         return
-    from hnhub.ray_engine import RayEngine
-    from hnhub.ray_model import RayModel
+    from hnhub.engine.ray_cluster import RayEngine
+    from hnhub.engine.ray_model import RayModel
 
     assert isinstance(engine, RayEngine)
     asked = RayModel(opening, engine.workers)

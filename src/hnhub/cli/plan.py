@@ -9,7 +9,7 @@ import click
 from hnhub.cli.options import as_json, build_options
 
 if TYPE_CHECKING:
-    from hnhub.forecast import Forecast
+    from hnhub.forecast.forecast import Forecast
 
 __all__ = ["plan"]
 
@@ -19,9 +19,9 @@ __all__ = ["plan"]
 @as_json
 def plan(as_json: bool, **options: Any) -> None:
     """Show what `hnhub build` with the same options would do: stages, requests, tokens, cost, time, memory, disk."""
-    from hnhub import pipeline
     from hnhub.cli.build import prepared
-    from hnhub.forecast import forecast
+    from hnhub.forecast.forecast import forecast
+    from hnhub.pipeline import run as pipeline
 
     # What a build makes does not depend on the engine, and a forecast needs no cluster.
     on_ray = dict.fromkeys(("ray_address", "gpus_per_worker", "memory_per_worker"))

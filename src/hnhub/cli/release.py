@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hnhub.release import Item
+    from hnhub.api.release import Item
 
 __all__ = ["release"]
 
@@ -23,11 +23,11 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
 
     Given again it goes on where it stopped: stages that are done are taken, and what is published stays as it is.
     """
+    from hnhub.api.release import build_dataset, read_plan, run_release, summary
     from hnhub.publish.hub import connect
     from hnhub.publish.plan import read_folder
     from hnhub.publish.push import push
     from hnhub.publish.rules import refuse_unpublishable
-    from hnhub.release import build_dataset, read_plan, run_release, summary
 
     items = read_plan(plan).items(endpoints)
     for item in items:
@@ -61,10 +61,10 @@ def _check(item: "Item") -> None:
 
 def _forecast(api: Any, item: "Item") -> str:
     """What is left to build, or what a push would do."""
+    from hnhub.api.release import build_dataset
     from hnhub.cli.hub import plan_table
     from hnhub.publish.plan import read_folder
     from hnhub.publish.push import plan_push
-    from hnhub.release import build_dataset
 
     where = f"{item.corpus} -> {item.target.repo}"
     command = [sys.executable, "-m", "hnhub", "plan", *item.build, "--json"]

@@ -11,7 +11,7 @@ from hnhub.errors import InputError
 from hnhub.learn.evaluate import Judged
 from hnhub.learn.training_data import TrainingData, without_rows
 from hnhub.records import contents
-from hnhub.text import best_near, near_pairs, normalise
+from hnhub.text.similarity import best_near, near_pairs, normalise
 
 __all__ = ["Checked", "Leaks", "check_leaks", "find_leaks"]
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Leaks:
-    """Overlaps between training rows and one test split; "equal" means equal or nearly, as `hnhub.text` has it."""
+    """Overlaps between training rows and one test split; "equal" means equal or nearly, as `hnhub.text.similarity` has it."""
 
     test: Judged
     queries: tuple[tuple[int, str], ...]

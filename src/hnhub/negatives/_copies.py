@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hnhub.text import NEAR, normalise, shingles, similarity
+from hnhub.text.similarity import NEAR, normalise, shingles, similarity
 
 __all__ = ["generated_fault", "is_copy"]
 

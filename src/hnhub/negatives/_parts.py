@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hnhub.engines import Engine
+from hnhub.engine.local import Engine
 from hnhub.stages import run_stage, waiting_lock
 
 __all__ = ["MakePart", "make_parts"]

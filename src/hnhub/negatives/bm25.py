@@ -1,14 +1,9 @@
-"""BM25 candidates: an index over a corpus's documents, kept and reused, and the best documents for every query."""
+"""BM25 candidates: the best documents for every query."""
 
-import importlib.metadata
-import logging
-import os
-import shutil
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,101 +12,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hnhub.engines import LOCAL, Engine
-from hnhub.errors import InputError, MissingExtra
-from hnhub.negatives._bm25_settings import BM25Settings
+from hnhub.bm25.open import BM25Index, open_index
+from hnhub.bm25.settings import BM25Settings
+from hnhub.engine.local import LOCAL, Engine
+from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.records import Provenance
 from hnhub.schema import CANDIDATES, arrow_schema
-from hnhub.stages import file_sha256, fingerprint, finished, run_stage, waiting_lock
 
-if TYPE_CHECKING:
-    from hnhub.negatives._bm25_index import Index
+__all__ = ["make_candidates"]
 
-__all__ = ["BM25Index", "BM25Settings", "identity", "index_texts", "make_candidates", "open_index"]
-
-log = logging.getLogger(__name__)
-
-_ENGINE_VERSION = 1
-"""Goes up when the same documents and settings would give another index."""
-_RECORD = "index.json"
-_CHUNK_ROWS = 8192
 _QUERY_ROWS = 4096
-
-
-class BM25Index(Protocol):
-    """What an engine's index offers."""
-
-    @property
-    def documents(self) -> int:
-        """How many documents are indexed."""
-
-    @property
-    def document_ids(self) -> pa.ChunkedArray:
-        """The documents' ids, by row."""
-
-    def search(self, texts: Sequence[str], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The best `k` documents of each query, best first, ties by document order.
-
-        Returns rows of documents (int32 [queries, k], -1 where fewer score above 0) and scores (float32 [queries, k]).
-        """
-
-    def scores(self, texts: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The score of one document (by row; -1 for none) for each query: float32 [queries]."""
-
-
-def identity(settings: BM25Settings) -> dict[str, Any]:
-    """The settings, and a reference engine's version, for a stage's fingerprint.
-
-    Raises MissingExtra if the engine is not installed.
-    """
-    if settings.engine == "hnhub":
-        return settings.as_dict()
-    try:
-        return {**settings.as_dict(), "version": importlib.metadata.version(settings.engine)}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise MissingExtra(settings.engine, extra="bench") from error
-
-
-def open_index(
-    documents: Path, folder: Path, settings: BM25Settings | None = None, threads: int | None = None
-) -> BM25Index:
-    """The index of documents.parquet (schema.DOCUMENTS), made in a subfolder of `folder` unless it is there.
-
-    An index is found again by the documents' bytes and the settings. Its files' hashes are checked first; a damaged
-    index is made again. Several processes may ask for the same index: one makes it, the others wait.
-    Raises InputError if the documents can't be read, MissingExtra if a reference engine is not installed.
-    """
-    settings = settings or BM25Settings()
-    threads = threads or _cores()
-    if not documents.is_file():
-        raise InputError(f"{documents}: no such file", do="make the corpus stage first")
-    if settings.engine != "hnhub":
-        from hnhub.negatives._bm25_reference import reference_index
-
-        return reference_index(documents, settings)
-    from hnhub.negatives._bm25_index import load_index
-
-    parts = {"engine": _ENGINE_VERSION, "documents": file_sha256(documents), "settings": settings.as_dict()}
-    place = folder / fingerprint(parts)[:16]
-    with waiting_lock(folder, place.name):
-        if not _is_whole(place, parts):
-            run_stage(place, parts, lambda out, _: _make_index(out, documents, settings, threads), record_name=_RECORD)
-    return load_index(place, settings, threads)
-
-
-def index_texts(texts: Sequence[str], settings: BM25Settings | None = None, threads: int | None = None) -> "Index":
-    """An index of texts, in memory; its document ids are the texts' positions."""
-    from hnhub.negatives._bm25_build import build
-    from hnhub.negatives._bm25_index import Index
-    from hnhub.negatives._bm25_vocabulary import to_arrow
-
-    settings = settings or BM25Settings()
-    threads = threads or _cores()
-    chunks = (to_arrow(texts[first : first + _CHUNK_ROWS]) for first in range(0, len(texts), _CHUNK_ROWS))
-    terms, shards = build(chunks, settings, lambda _, shard: lambda: shard, threads=threads)
-    count = len(texts)
-    return Index(settings, terms, list(shards), threads, lambda: pa.chunked_array([pa.array(map(str, range(count)))]))
 
 
 def make_candidates(
@@ -244,42 +155,3 @@ def _positive_rows(queries: Path, document_ids: pa.ChunkedArray, part: slice) ->
             do="make the queries stage again from this corpus",
         )
     return rows
-
-
-def _make_index(out: Path, documents: Path, settings: BM25Settings, threads: int) -> dict[str, Any]:
-    from hnhub.negatives._bm25_build import Shard, build
-    from hnhub.negatives._bm25_documents import read_chunks
-    from hnhub.negatives._bm25_index import load_shard, save_shard, save_terms
-    from hnhub.negatives._bm25_vocabulary import to_arrow
-
-    def keep(number: int, shard: Shard) -> Any:
-        save_shard(out, number, shard)
-        first_row = shard.first_row
-        return lambda: load_shard(out, number, first_row, writable=True)
-
-    log.info("indexing %s", documents)
-    chunks = map(to_arrow, read_chunks(documents, out / "document_ids.arrow"))
-    terms, shards = build(chunks, settings, keep, threads=threads)
-    save_terms(out, terms)
-    count = 0
-    postings = 0
-    for shard in shards:
-        count += shard.documents
-        postings += len(shard.rows)
-    return {"documents": count, "terms": terms.count, "postings": postings, "settings": settings.as_dict()}
-
-
-def _is_whole(place: Path, parts: dict[str, Any]) -> bool:
-    try:
-        record = finished(place, parts, record_name=_RECORD)
-    except InputError as error:
-        log.warning("%s: indexing again", error.what)
-        record = None
-    if record is not None and record.fingerprint == fingerprint(parts):
-        return True
-    shutil.rmtree(place, ignore_errors=True)
-    return False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,15 +13,15 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.encode.devices import devices, token_budget
-from hnhub.engines import LOCAL, Engine
+from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
-from hnhub.negatives._score_journal import ScoreJournal
 from hnhub.negatives._texts import Texts
-from hnhub.negatives.scorers import find_reference, load_scorers, score_pairs
 from hnhub.progress import report
 from hnhub.records import Provenance
+from hnhub.score.journal import ScoreJournal
+from hnhub.score.scorers import find_reference, load_scorers, score_pairs
 from hnhub.stages import fingerprint
 
 __all__ = ["identity", "make_candidates"]

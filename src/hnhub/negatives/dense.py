@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hnhub.encode import presets
 from hnhub.encode.shards import Embeddings, embed_shard, shard_count
-from hnhub.engines import LOCAL, Engine
+from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from hnhub.negatives._copies import generated_fault
-from hnhub.text import NEAR, normalise, similarity
+from hnhub.text.similarity import NEAR, normalise, similarity
 
 __all__ = ["REASONS", "Judged", "Keys", "judge"]
 

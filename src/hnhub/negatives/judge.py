@@ -132,8 +132,8 @@ def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margi
 
     def judge(pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
         from hnhub.encode.devices import devices, token_budget
-        from hnhub.negatives._score_journal import ScoreJournal
-        from hnhub.negatives.scorers import find_reference, load_scorers, score_pairs
+        from hnhub.score.journal import ScoreJournal
+        from hnhub.score.scorers import find_reference, load_scorers, score_pairs
 
         reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
         journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])

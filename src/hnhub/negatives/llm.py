@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from hnhub.engines import LOCAL, Engine
+from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import Answer, LanguageModel, Request

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hnhub.llm.prompts import Prompt
 from hnhub.queries.held_out import HeldOut
-from hnhub.text import best_near, containment, normalise, repeats
+from hnhub.text.similarity import best_near, containment, normalise, repeats
 
 __all__ = ["COPIED", "fault", "held_out_reasons", "longest", "repeat_reasons"]
 

@@ -12,7 +12,7 @@ from hnhub.queries.filter import held_out_reasons
 from hnhub.queries.held_out import HeldOut
 from hnhub.records import Drop, Provenance, Recipe
 from hnhub.stages import fingerprint
-from hnhub.text import normalise
+from hnhub.text.similarity import normalise
 
 __all__ = ["take_queries"]
 

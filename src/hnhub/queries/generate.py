@@ -17,7 +17,7 @@ from hnhub.queries.filter import fault, held_out_reasons, longest, repeat_reason
 from hnhub.queries.held_out import HeldOut, read_documents
 from hnhub.records import Drop, Provenance, Recipe
 from hnhub.stages import fingerprint
-from hnhub.text import best_near
+from hnhub.text.similarity import best_near
 
 __all__ = ["MAX_ASKED", "MAX_ROUNDS", "Search", "write_queries"]
 

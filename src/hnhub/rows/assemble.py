@@ -26,7 +26,7 @@ from hnhub.schema import (
     SCORED,
     triplet,
 )
-from hnhub.text import normalise
+from hnhub.text.similarity import normalise
 
 __all__ = ["HELD_OUT", "join_scored", "make_rows", "to_triplets"]
 

@@ -10,7 +10,7 @@ import polars as pl
 from hnhub.records import Verdict
 from hnhub.rows.assemble import to_triplets
 from hnhub.rows.folder import AT, Folder, Found
-from hnhub.text import normalise
+from hnhub.text.similarity import normalise
 
 __all__ = [
     "blank",

@@ -1,0 +1,1 @@
+"""Where the parts of stages are made: here, or on Ray."""

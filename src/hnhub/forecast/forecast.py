@@ -1,0 +1,263 @@
+"""What a build would do and take, before it does it. What is measured, sampled or assumed is said beside the figures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import polars as pl
+
+from hnhub.bm25.settings import BM25Settings
+from hnhub.errors import HnhubError
+from hnhub.forecast.measure import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
+from hnhub.llm.budget import Estimate, estimate
+from hnhub.llm.speed import Speed, measured_speed
+from hnhub.llm.types import Request
+from hnhub.negatives.judge import SHOWN
+from hnhub.pipeline.job import Job, Stage
+from hnhub.pipeline.miners import DEFAULT_BI_ENCODER
+from hnhub.records import contents
+
+if TYPE_CHECKING:
+    from hnhub.stages import StageRecord
+
+__all__ = ["Forecast", "Step", "forecast"]
+
+T = TypeVar("T")
+
+_SAMPLE = 2000
+"""Documents of the calibration, if the corpus is here."""
+_PROMPTS = 50
+"""Prompts rendered for the estimate of tokens."""
+_ASKING = {"queries": "queries", "candidates/llm": "llm", "candidates/llm-pos": "llm-pos"}
+"""Stages that ask a language model (`queries` only where it writes them): the method of their requests."""
+_FILTERED = 1.25
+"""Queries written for each one kept: assumed, the filters' share differs by model and corpus."""
+_PARQUET = 0.29
+"""Bytes on disk for a byte of text under zstd: measured on SciFact's scored rows (39.7 MB of 139.2)."""
+_BASE = 255e6
+"""Bytes of a process that has loaded the libraries: measured."""
+_A_DOCUMENT = 2700
+"""Bytes a document on top while BM25 indexes its shard: measured, 135 MB for 50,000 documents of 121 words."""
+_SHARD = 167_000
+"""Documents a shard: measured, 2 million such documents made 12. A rough figure: texts of other lengths make others."""
+_MODELS = 670e6
+"""Bytes of a process that encodes, but for the weights: measured with MiniLM on a CPU (759 MB, of which 91 MB weights)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage: its state and, if it is to do, the work in it. None is unknown, or not of this stage."""
+
+    stage: str
+    state: str
+    work: str = ""
+    requests: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The steps, their sum, and what was assumed."""
+
+    steps: tuple[Step, ...]
+    documents: int | None
+    queries: int
+    memory_bytes: int | None
+    disk_bytes: int | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    documents: int | None
+    sample: Sequence[str]
+    """Contents of documents; others' if the corpus is not here."""
+
+    @property
+    def characters(self) -> float:
+        """Mean of a document."""
+        return sum(map(len, self.sample)) / len(self.sample)
+
+
+@dataclass
+class _Speeds:
+    """What could be measured; None is unknown."""
+
+    bm25: BM25Speed | None = None
+    dense: DenseSpeed | None = None
+    pairs: PairSpeed | None = None
+    asking: dict[str, Speed] = field(default_factory=dict)
+    """By stage."""
+
+
+def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecord | None]") -> Forecast:
+    """Forecast a build from its stages and `pipeline.status` of them. Reads a sample of the corpus if it is loaded."""
+    corpus = _corpus(job, records["corpus"])
+    queries = _query_count(job, records["queries"])
+    notes = [
+        (
+            f"tokens: from prompts rendered with {len(corpus.sample[:_PROMPTS])} passages and a made-up query, "
+            "at 4 characters a token; answers as long as they may be"
+        ),
+        f"written queries: {_FILTERED} asked for each that is kept (assumed)",
+    ]
+    if records["corpus"] is None:
+        notes.append("the corpus is not loaded: the demo corpus's passages stand in for its own, in length too")
+    speeds = _speeds(job, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
+    found = [
+        Step(stage.name, "done") if records[stage.name] else _to_do(stage.name, job, corpus, queries, speeds)
+        for stage in steps
+    ]
+    return Forecast(
+        steps=tuple(found),
+        documents=corpus.documents,
+        queries=queries,
+        memory_bytes=_memory(corpus, speeds),
+        disk_bytes=_disk(job, corpus, queries, speeds),
+        notes=tuple(notes),
+    )
+
+
+def _corpus(job: Job, record: "StageRecord | None") -> _Corpus:
+    if record is None:
+        return _Corpus(job.source.spec.documents if job.source.spec else None, _stand_in())
+    frame = pl.scan_parquet(job.documents)
+    count = int(frame.select(pl.len()).collect().item())
+    every = max(1, count // _SAMPLE)
+    sample = frame.gather_every(every).head(_SAMPLE).select("title", "text").collect()
+    return _Corpus(count, [contents(title, text) for title, text in sample.iter_rows()])
+
+
+def _stand_in() -> list[str]:
+    """Real text that every machine has."""
+    from hnhub.corpus import pydocs
+
+    return [document.contents for document in pydocs.passages()]
+
+
+def _query_count(job: Job, record: "StageRecord | None") -> int:
+    if record:
+        return int(record.files["queries.parquet"]["rows"])
+    judged = job.source.spec.judged_queries if job.source.spec else {}
+    if job.recipe.queries_from == "qrels" and judged:
+        return sum(min(job.recipe.queries, judged.get(split, 0)) for split in ("train", "dev"))
+    return job.recipe.queries
+
+
+def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[str]) -> _Speeds:
+    """Measure what the stages that are to do need, and note how."""
+    speeds, recipe = _Speeds(), job.recipe
+    for stage in to_do:
+        method = "judge" if stage.startswith("judgements/") and recipe.judge == "llm" else _ASKING.get(stage)
+        if method is None or (stage == "queries" and recipe.queries_from != "llm"):
+            continue
+        if speed := _asking_speed(job, method):
+            speeds.asking[stage] = speed
+            notes.append(
+                f"{stage}: as fast as this model's latest {speed.answers:,} answers here, in {speed.seconds:,} s"
+            )
+        else:
+            notes.append(f"{stage}: no time, since the journal knows no run of this model that tells one")
+    settings = BM25Settings.of(recipe.bm25)
+    if "candidates/bm25" in to_do and settings.engine == "hnhub":
+        speeds.bm25 = bm25_speed(sample, settings)
+        sizes = " and ".join(f"{size:,}" for size in SIZES)
+        notes.append(f"BM25: measured here on {len(sample):,} passages repeated to {sizes}, on one core, scaled")
+    if "candidates/dense" in to_do:
+        model = recipe.bi_encoder or DEFAULT_BI_ENCODER
+        speeds.dense = _measured("dense", lambda: dense_speed(model, sample), notes)
+        if speeds.dense:
+            notes.append(f"dense: measured on {speeds.dense.measured:,} passages here, on one device, scaled")
+    if "candidates/ce" in to_do or (recipe.judge == "ce" and any(name.startswith("judgements/") for name in to_do)):
+        speeds.pairs = _measured("cross-encoder", lambda: pair_speed(recipe.cross_encoder, sample), notes)
+        if speeds.pairs:
+            notes.append(f"cross-encoder: measured on {speeds.pairs.measured:,} pairs here, on one device, scaled")
+    return speeds
+
+
+def _measured(what: str, measure: Callable[[], T], notes: list[str]) -> T | None:
+    try:
+        return measure()
+    except (HnhubError, OSError, ValueError, RuntimeError) as error:
+        reason = error.what if isinstance(error, HnhubError) else f"{type(error).__name__} while it was loaded"
+        notes.append(f"{what}: time and memory are unknown ({reason})")
+        return None
+
+
+def _asking_speed(job: Job, method: str) -> Speed | None:
+    if job.model is None:
+        return None
+    who = job.model.identity
+    return measured_speed(job.home / "journal.sqlite", who["model"], who["revision"], method)
+
+
+def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
+    recipe, speed = job.recipe, speeds.asking.get(name)
+    if name == "queries" and recipe.queries_from == "llm":
+        return _asking(name, _tokens(job, corpus, "query", round(queries * _FILTERED)), speed)
+    if name in ("candidates/llm", "candidates/llm-pos"):
+        task = "negative" if name.endswith("llm") else "negative-pos"
+        return _asking(name, _tokens(job, corpus, task, queries * recipe.negatives), speed)
+    stage, _, method = name.partition("/")
+    if stage == "judgements":
+        shown = recipe.negatives if method.startswith("llm") else min(SHOWN * recipe.negatives, recipe.depth)
+        if recipe.judge == "llm":
+            return _asking(name, _tokens(job, corpus, "judge", queries * shown), speed)
+        return _scoring(name, queries * (shown + 1), speeds)
+    if name == "candidates/ce":
+        return _scoring(name, queries * (recipe.depth + 1), speeds)
+    work = {
+        "candidates/bm25": f"{queries:,} queries, top {recipe.depth}",
+        "candidates/dense": f"{queries:,} queries, top {recipe.depth}; encodes the corpus",
+    }.get(name, "")
+    seconds = None
+    found = {"candidates/bm25": speeds.bm25, "candidates/dense": speeds.dense}.get(name)
+    if found and corpus.documents:
+        seconds = corpus.documents * found.document + queries * (found.query + corpus.documents * found.product)
+    return Step(name, "to do", work, seconds=seconds)
+
+
+def _scoring(name: str, pairs: int, speeds: _Speeds) -> Step:
+    return Step(name, "to do", f"{pairs:,} pairs to score", seconds=pairs * speeds.pairs.pair if speeds.pairs else None)
+
+
+def _asking(name: str, tokens: Estimate, speed: Speed | None) -> Step:
+    seconds = tokens.requests * speed.seconds / speed.answers if speed else None
+    return Step(name, "to do", "", tokens.requests, tokens.prompt_tokens, tokens.completion_tokens, seconds)
+
+
+def _tokens(job: Job, corpus: _Corpus, task: str, requests: int) -> Estimate:
+    prompt = job.prompts[task]
+    passages = corpus.sample[:_PROMPTS]
+    values = {
+        "query": [{"passage": passage} for passage in passages],
+        "negative": [{"query": "a question of about ten words, as queries usually are"}],
+        "negative-pos": [{"query": "a question of about ten words", "positive": passage} for passage in passages],
+        "judge": [{"query": "a question of about ten words", "passage": passage} for passage in passages],
+    }[task]
+    sample = [
+        Request("", task, prompt.messages(**value), prompt.schema, prompt.sha256, prompt.max_tokens, 0.0, 1.0, 0)
+        for value in values
+    ]
+    return estimate(sample, requests)
+
+
+def _memory(corpus: _Corpus, speeds: _Speeds) -> int | None:
+    """The largest stage's: BM25's indexing, a shard at a time, or a model's that could be measured."""
+    if corpus.documents is None:
+        return None
+    models = [_MODELS + found.weight_bytes for found in (speeds.dense, speeds.pairs) if found]
+    return round(max(_BASE + _A_DOCUMENT * min(corpus.documents, _SHARD), *models, 0))
+
+
+def _disk(job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> int | None:
+    """The corpus, the index, the vectors while they are searched, and of every method the scored candidates and the rows."""
+    if corpus.documents is None:
+        return None
+    recipe = job.recipe
+    mined = [method for method in recipe.methods if not method.startswith("llm")]
+    texts = queries * (recipe.depth * len(mined) + (recipe.negatives + 1) * len(recipe.methods))
+    vectors = 4 * corpus.documents * speeds.dense.dimension if speeds.dense else 0
+    return round(corpus.characters * _PARQUET * (corpus.documents * 2 + texts) + vectors)

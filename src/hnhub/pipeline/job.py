@@ -1,0 +1,85 @@
+"""What a build is made from, and what a stage of it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnhub.corpus.load import Source
+from hnhub.engine.local import LOCAL, Engine
+from hnhub.records import Recipe
+from hnhub.stages import read_record
+
+if TYPE_CHECKING:
+    from hnhub.llm.client import Model
+    from hnhub.llm.prompts import Prompt
+
+__all__ = ["Job", "Make", "Stage", "facts_of", "model_parts"]
+
+Make = Callable[[Path, Path], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a build is made from."""
+
+    recipe: Recipe
+    version: str
+    source: Source
+    folder: Path
+    """`<out>/<corpus>`."""
+    prompts: "Mapping[str, Prompt]"
+    """By task, one for each of `prompt_tasks(recipe)`."""
+    model: "Model | None"
+    home: Path
+    """Where indexes lie that several builds share."""
+    engine: Engine = LOCAL
+    """Where the parts of its stages are made."""
+    rights: str | None = None
+    """The user's statement that they may publish a corpus whose licence is unknown or forbids it."""
+
+    @property
+    def documents(self) -> Path:
+        """The corpus's documents."""
+        return self.folder / "corpus" / "documents.parquet"
+
+    @property
+    def queries(self) -> Path:
+        """The frozen queries, the same for every method."""
+        return self.folder / "queries" / "queries.parquet"
+
+    @property
+    def corpus_revision(self) -> str:
+        """The revision of the corpus as it was loaded."""
+        return str(facts_of(self.folder / "corpus").get("revision", "user"))
+
+    def candidates(self, *sources: str) -> dict[str, Path]:
+        """The candidates' files of these sources."""
+        return {name: self.folder / "candidates" / name / "candidates.parquet" for name in sources}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step: its folder below the build's, what it needs, what else it is made from, and how."""
+
+    name: str
+    needs: tuple[str, ...]
+    parts: Callable[[], Mapping[str, object]]
+    """May ask the Hub for a model's revision, so it is called only when it is needed."""
+    make: Make
+    record_name: str = "stage.json"
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What a finished stage recorded; nothing if the user put it there."""
+    record = folder / "stage.json"
+    return dict(read_record(record).facts) if record.exists() else {}
+
+
+def model_parts(job: Job, task: str) -> dict[str, object]:
+    """What the answers to a task depend on, for the fingerprint of the stage that asks."""
+    return {
+        "model": job.model.identity if job.model else None,
+        "prompt": job.prompts[task].sha256,
+        "sampling": [job.recipe.temperature, job.recipe.top_p],
+    }

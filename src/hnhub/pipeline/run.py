@@ -1,0 +1,236 @@
+"""The way of the data, as a list of stages: corpus -> queries -> candidates (-> judgements) -> negatives -> dataset.
+
+Each stage meets the next on disk (`<out>/<corpus>/<stage>/`). A stage's fingerprint covers its own parameters and the
+content of the stages that it needs, so a change anywhere remakes what follows from it and nothing else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hnhub.corpus.load import make_corpus
+from hnhub.engine.local import once
+from hnhub.pipeline.job import Job, Stage, facts_of, model_parts
+from hnhub.pipeline.miners import MINERS, candidate_sources
+from hnhub.records import Recipe
+from hnhub.stages import StageRecord, finished, lock, run_stage
+
+__all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
+
+VERSIONS = {"corpus": 1, "queries": 1, "candidates": 1, "judgements": 1, "negatives": 1, "dataset": 1}
+"""The version of the code behind each kind of stage; raise one when its output changes for the same input."""
+
+
+def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """The tasks that this recipe asks a language model to do."""
+    used = {
+        "query": recipe.queries_from == "llm",
+        "negative": "llm" in recipe.methods,
+        "negative-pos": "llm-pos" in recipe.methods,
+        "judge": recipe.judge == "llm",
+    }
+    return tuple(task for task, wanted in used.items() if wanted)
+
+
+def stages(job: Job) -> list[Stage]:
+    """Every stage of a build, in the order in which they run."""
+    return [
+        Stage("corpus", (), lambda: {"source": job.source.identity()}, lambda out, _: make_corpus(out, job.source)),
+        _queries(job),
+        *(MINERS[name](job) for name in candidate_sources(job.recipe)),
+        *(_judgements(job, method) for method in job.recipe.methods if job.recipe.judge),
+        *(_negatives(job, method) for method in job.recipe.methods),
+        _dataset(job),
+    ]
+
+
+def run(
+    steps: Sequence[Stage], folder: Path, on_stage: Callable[[Stage, StageRecord, bool], None]
+) -> dict[str, StageRecord]:
+    """Make what is not finished, in order, holding the folder's lock; return the records by stage name.
+
+    `on_stage(stage, record, made)` is called after each. Errors of a stage pass through; finished stages stay.
+    """
+    records: dict[str, StageRecord] = {}
+    own = {stage.name: stage.parts() for stage in steps}  # all before any work, so that a wrong model is refused first
+    with lock(folder):
+        for stage in steps:
+            parts = _parts(stage, own[stage.name], records)
+            known = finished(folder / stage.name, parts, record_name=stage.record_name)
+            records[stage.name] = known or run_stage(
+                folder / stage.name, parts, stage.make, record_name=stage.record_name
+            )
+            on_stage(stage, records[stage.name], known is None)
+    return records
+
+
+def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None]:
+    """By stage name: the record of each that is finished, None for each that a build would make."""
+    records: dict[str, StageRecord] = {}
+    for stage in steps:
+        # A stage without a folder needs no fingerprint, which may need the Hub.
+        if all(need in records for need in stage.needs) and (folder / stage.name).exists():
+            record = finished(folder / stage.name, _parts(stage, stage.parts(), records), record_name=stage.record_name)
+            if record:
+                records[stage.name] = record
+    return {stage.name: records.get(stage.name) for stage in steps}
+
+
+def _parts(stage: Stage, own: Mapping[str, object], records: Mapping[str, StageRecord]) -> dict[str, object]:
+    kind = stage.name.partition("/")[0]
+    inputs = {need: records[need].content for need in stage.needs}
+    return {"stage": stage.name, "version": VERSIONS[kind], "inputs": inputs, **own}
+
+
+def _queries(job: Job) -> Stage:
+    from hnhub.bm25 import open as bm25
+    from hnhub.bm25.settings import BM25Settings
+
+    recipe = job.recipe
+    settings = BM25Settings.of(recipe.bm25)
+
+    def parts() -> dict[str, object]:
+        drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.queries, "seed": recipe.seed}
+        if recipe.queries_from == "qrels":
+            return drawn
+        written = {**drawn, **model_parts(job, "query"), "round_trip": recipe.round_trip}
+        return {**written, "bm25": bm25.identity(settings)} if recipe.round_trip and recipe.bm25 else written
+
+    def search(queries: Sequence[str], k: int) -> list[list[str]]:
+        index = bm25.open_index(job.documents, job.home / "bm25", settings, job.engine.threads)
+        rows, _ = index.search(queries, k)
+        ids = index.document_ids
+        return [[ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]
+
+    def make(out: Path, _: Path) -> Mapping[str, Any]:
+        from hnhub.queries.make import make_queries
+
+        return make_queries(
+            out,
+            corpus=job.folder / "corpus",
+            recipe=recipe,
+            model=job.model,
+            prompt=job.prompts.get("query"),
+            search=search,
+            corpus_revision=job.corpus_revision,
+        )
+
+    return Stage("queries", ("corpus",), parts, make)
+
+
+def _judgements(job: Job, method: str) -> Stage:
+    from hnhub.negatives import cross_encoder
+    from hnhub.negatives.judge import cross_encoder_judge, llm_judge, make_judgements
+
+    recipe = job.recipe
+
+    def parts() -> dict[str, object]:
+        by: dict[str, object] = {"cross_encoder": None, "model": None, "prompt": None}
+        if recipe.judge == "ce":
+            by["cross_encoder"] = cross_encoder.identity(recipe.cross_encoder)
+        elif job.model:
+            by |= {"model": job.model.identity, "prompt": job.prompts["judge"].sha256}
+        return {
+            **by,
+            "judge": recipe.judge,
+            "negatives": recipe.negatives,
+            "seed": recipe.seed,
+            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
+            "cut": [recipe.max_percent, recipe.max_margin] if "ce" in (method, recipe.judge) else None,
+        }
+
+    def make(out: Path, work: Path) -> Mapping[str, Any]:
+        if recipe.judge == "ce":
+            judge = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
+        else:
+            assert job.model is not None
+            judge = llm_judge(job.model, job.prompts["judge"], recipe.seed)
+        return make_judgements(
+            out,
+            work,
+            judge=judge,
+            method=method,
+            candidates=job.candidates(method)[method],
+            documents=job.documents,
+            queries=job.queries,
+            qrels=job.folder / "corpus" / "qrels.parquet",
+            recipe=recipe,
+            corpus_revision=job.corpus_revision,
+        )
+
+    return Stage(f"judgements/{method}", ("corpus", "queries", f"candidates/{method}"), parts, make)
+
+
+def _negatives(job: Job, method: str) -> Stage:
+    recipe = job.recipe
+    needs = ("corpus", "queries", f"candidates/{method}", *([f"judgements/{method}"] if recipe.judge else []))
+
+    def make(out: Path, _: Path) -> Mapping[str, Any]:
+        from hnhub.negatives.choose import make_negatives
+
+        negatives = partial(
+            make_negatives,
+            method=method,
+            candidates=job.candidates(method)[method],
+            documents=job.documents,
+            queries=job.queries,
+            qrels=job.folder / "corpus" / "qrels.parquet",
+            recipe=recipe,
+            judgements=job.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
+        )
+        return once(job.engine, negatives, out)
+
+    return Stage(
+        f"negatives/{method}",
+        needs,
+        lambda: {
+            "negatives": recipe.negatives,
+            "seed": recipe.seed,
+            "on_shortfall": recipe.on_shortfall,
+            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
+            "cut": [recipe.max_percent, recipe.max_margin] if method == "ce" else None,
+        },
+        make,
+    )
+
+
+def _dataset(job: Job) -> Stage:
+    recipe = job.recipe
+    sources = candidate_sources(recipe)
+    candidates = [f"candidates/{source}" for source in sources]
+    judgements = [f"judgements/{method}" for method in recipe.methods if recipe.judge]
+    needs = ("corpus", "queries", *candidates, *judgements, *(f"negatives/{method}" for method in recipe.methods))
+
+    def make(out: Path, _: Path) -> Mapping[str, Any]:
+        from hnhub.publish.finish import finish
+        from hnhub.publish.licences import may_publish_text
+        from hnhub.rows.assemble import make_rows
+
+        rows = partial(
+            make_rows,
+            corpus=job.folder / "corpus",
+            queries=job.folder / "queries",
+            negatives={method: job.folder / "negatives" / method for method in recipe.methods},
+            recipe=recipe,
+            ledgers={name.replace("/", "-"): job.folder / name / "ledger.parquet" for name in ("corpus", *candidates)},
+            publish_text=may_publish_text(job.source.spec, job.rights),
+        )
+        once(job.engine, rows, out)
+        return finish(
+            out,
+            spec=job.source.spec,
+            version=job.version,
+            stage_facts={name: facts_of(job.folder / name) for name in needs},
+            recipe=recipe,
+            prompts={task: prompt.text for task, prompt in job.prompts.items()},
+            rights_statement=job.rights,
+        )
+
+    return Stage(
+        "dataset",
+        needs,
+        lambda: {"recipe": recipe.as_dict(), "dataset_version": job.version, "rights": job.rights},
+        make,
+        record_name="manifest.json",
+    )

@@ -1,0 +1,1 @@
+"""Scorers of (query, document) pairs."""

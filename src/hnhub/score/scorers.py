@@ -1,0 +1,116 @@
+"""What scores a query and a document together: any CrossEncoder, or `local`.
+
+`local` is query likelihood under the embedded language model (`_query_likelihood`), for machines without the Hub. Scores are
+raw (logits or log-probabilities, often negative).
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnhub.encode.devices import Dtype, devices
+from hnhub.encode.models import ModelRef, resolve
+from hnhub.errors import HnhubError
+from hnhub.score.journal import ScoreJournal, pair_key
+from hnhub.stages import file_sha256
+
+__all__ = ["Scorer", "find_reference", "load_scorers", "score_pairs"]
+
+
+class Scorer(Protocol):
+    """Scores pairs of texts."""
+
+    @property
+    def dtype(self) -> Dtype:
+        """What the body computes in."""
+        ...
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        ...
+
+    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
+        """Cut the pairs' indices into batches of about `budget` tokens; depends on nothing but the pairs."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Scores [n] of a batch, higher is more relevant."""
+        ...
+
+
+def find_reference(cross_encoder: str) -> ModelRef:
+    """Name and revision, without loading it.
+
+    Raises InputError if there is no such model, MissingExtra if `local` has no weights, ServiceError if the Hub is needed
+    and doesn't answer.
+    """
+    if cross_encoder != "local":
+        return resolve(cross_encoder)
+    from hnhub.llm.embedded import source_path
+
+    path = source_path()
+    return ModelRef(path.stem, f"sha256:{file_sha256(path)[:16]}", str(path))
+
+
+def load_scorers(cross_encoder: str) -> tuple[Scorer, ...]:
+    """One scorer for every device, loaded once in a process. Raises as `find_reference`, and MissingExtra without torch."""
+    return _loaded(cross_encoder, find_reference(cross_encoder))
+
+
+@lru_cache(1)
+def _loaded(cross_encoder: str, reference: ModelRef) -> tuple[Scorer, ...]:
+    return tuple(_load(cross_encoder, reference, device) for device in devices())
+
+
+def score_pairs(
+    pairs: Sequence[tuple[str, str]],
+    scorers: Sequence[Scorer],
+    journal: ScoreJournal,
+    budget: int,
+    progress: Callable[[float], None],
+) -> list[float]:
+    """Scores of the pairs, each distinct one scored once, by all scorers side by side; those in the journal are taken from it.
+
+    `budget` is the tokens of a batch; `progress` is told the share that is done. Raises HnhubError for a score that is no number.
+    """
+    keys = [pair_key(query, text) for query, text in pairs]
+    distinct = dict(zip(keys, pairs, strict=True))
+    texts, names = list(distinct.values()), list(distinct)
+    batches = scorers[0].batches(texts, budget)
+    todo = [batch for batch in batches if not all(names[i] in journal for i in batch)]
+    done = len(batches) - len(todo)
+
+    def work(scorer: Scorer, mine: Sequence[NDArray[np.intp]]) -> None:
+        nonlocal done
+        for batch in mine:
+            scores = scorer.score([texts[i] for i in batch])
+            if not np.isfinite(scores).all():
+                bad = texts[int(batch[int(np.argmin(np.isfinite(scores)))])]
+                raise HnhubError(f"the score of query {bad[0][:60]!r} is not a number", do="use another model or dtype")
+            journal.add({names[i]: float(score) for i, score in zip(batch, scores, strict=True)})
+            done += 1
+            progress(done / len(batches))
+
+    if len(scorers) == 1:
+        work(scorers[0], todo)
+    else:
+        with ThreadPoolExecutor(len(scorers)) as pool:
+            shares = [todo[index :: len(scorers)] for index in range(len(scorers))]
+            list(pool.map(work, scorers, shares))
+    return [journal[key] for key in keys]
+
+
+def _load(cross_encoder: str, reference: ModelRef, device: str) -> Scorer:
+    if cross_encoder == "local":
+        from hnhub.score.query_likelihood import QueryLikelihood
+
+        return QueryLikelihood(Path(reference.source), device=device)
+    from hnhub.score.pair_scorer import PairScorer
+
+    return PairScorer(reference, device=device)

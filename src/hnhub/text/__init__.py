@@ -1,0 +1,1 @@
+"""Texts: how alike they are."""
