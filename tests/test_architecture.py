@@ -18,7 +18,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
     "text": ((), ("numpy", "polars")),
-    "corpus": (FOUNDATION, ("polars", "pyarrow", "huggingface_hub")),
+    "corpus": (
+        FOUNDATION,
+        ("polars", "pyarrow", "huggingface_hub", "bs4", "markdownify", "markitdown", "semchunk"),
+    ),
     "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
     "engine": ((*FOUNDATION, "llm"), ("ray",)),
     "bm25": (FOUNDATION, ("numpy", "numba", "pyarrow", "Stemmer", "tokenizers", "bm25s", "rank_bm25")),

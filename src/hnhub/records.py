@@ -14,6 +14,7 @@ __all__ = [
     "Verdict",
     "contents",
     "held_out_split",
+    "parent_of",
 ]
 
 METHODS = ("llm", "llm-pos", "bm25", "dense", "ce", "hybrid")
@@ -29,6 +30,11 @@ Verdict = Literal["keep", "drop", "promote"]
 def held_out_split(splits: Collection[str]) -> str | None:
     """The split that is evaluated on, so never trained on: `test`, or `dev` where there is none, or none at all."""
     return next((name for name in ("test", "dev") if name in splits), None)
+
+
+def parent_of(document_id: str) -> str:
+    """The file that a chunk was cut from: of `<file>#<n>` the file. Only for corpora that hnhub chunked (fact `chunked`)."""
+    return document_id.rpartition("#")[0] or document_id
 
 
 def contents(title: str, text: str) -> str:

@@ -68,7 +68,7 @@ def convert(out: Path, layout: Layout, drops: Sequence[Drop] = ()) -> dict[str, 
         qrels, dropped = _drop_judgements(qrels, split, empty, blank)
         ledger += dropped
         kept.append(qrels.select(QRELS.names()))
-    all_qrels = pl.concat(kept)
+    all_qrels = pl.concat([QRELS.to_frame(), *kept])
     all_queries = _by_split(queries.filter(~pl.col("query_id").is_in(blank.implode())), all_qrels, list(layout.qrels))
     write_table(out / "queries.parquet", all_queries)
     write_table(out / "qrels.parquet", all_qrels)
@@ -169,6 +169,8 @@ def _check_unique(hashes: Sequence[pl.Series], sources: Sequence[Path], columns:
 
 def _read_queries(sources: Sequence[Path], columns: Sequence[Column]) -> pl.DataFrame:
     """query_id, text; in source order."""
+    if not sources:
+        return pl.DataFrame(schema={"query_id": pl.String, "text": pl.String})
     frames = [
         _checked(block).select(pl.col("id").alias("query_id"), pl.col("text").fill_null(""))
         for block in _blocks(sources, columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hnhub.errors import InputError
 
-__all__ = ["PATTERNS", "Layout", "find_layout"]
+__all__ = ["PATTERNS", "Layout", "find_layout", "has_tables"]
 
 _FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv", "csv.gz", "tsv", "tsv.gz")
 """In order of preference, where a folder holds the same table twice."""
@@ -23,7 +23,7 @@ _SHARD = re.compile(r"[-.]\d{5}-of-\d{5}$")
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a corpus. A table in several files is read in the order given."""
+    """The files of a corpus. A table in several files is read in the order given; one of documents alone has no others."""
 
     folder: Path
     documents: tuple[Path, ...]
@@ -52,14 +52,25 @@ def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
     return Layout(folder, _table(folder, "corpus"), _table(folder, "queries"), qrels)
 
 
+def has_tables(folder: Path) -> bool:
+    """True if the folder holds a table of documents or judgements, so that it is meant as a corpus in a layout above."""
+    return bool(_find_table(folder, "corpus") or _qrels(folder))
+
+
 def _table(folder: Path, name: str) -> tuple[Path, ...]:
+    if found := _find_table(folder, name):
+        return found
+    formats = ", ".join(_FORMATS)
+    raise InputError(f"{folder / name}.jsonl: missing", do=f"put {name}.<format> there ({formats})")
+
+
+def _find_table(folder: Path, name: str) -> tuple[Path, ...]:
     for ending in _FORMATS:
         for candidates in ([folder / f"{name}.{ending}"], _shards(folder, name, ending), _files(folder / name, ending)):
             found = tuple(path for path in candidates if path.is_file())
             if found:
                 return found
-    formats = ", ".join(_FORMATS)
-    raise InputError(f"{folder / name}.jsonl: missing", do=f"put {name}.<format> there ({formats})")
+    return ()
 
 
 def _qrels(folder: Path) -> dict[str, tuple[Path, ...]]:

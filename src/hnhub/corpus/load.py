@@ -5,19 +5,21 @@ It comes from a folder, from the Hub at a commit, or from the standard library.
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hnhub.corpus import hub, pydocs
+from hnhub.corpus import documents, hub, pydocs
 from hnhub.corpus.catalog import CATALOG, find
 from hnhub.corpus.convert import UNJUDGED, convert
-from hnhub.corpus.layout import Layout, find_layout
+from hnhub.corpus.documents import Chunking
+from hnhub.corpus.layout import Layout, find_layout, has_tables
 from hnhub.corpus.spec import CorpusSpec
-from hnhub.errors import InputError
+from hnhub.errors import InputError, UsageError
 from hnhub.records import Drop
 from hnhub.stages import file_sha256, fingerprint
 
@@ -42,12 +44,16 @@ class Source:
     """A commit, never a branch."""
     qrels_hub_id: str | None = None
     qrels_hub_revision: str | None = None
+    chunking: Chunking | None = None
+    """Set if `folder` holds documents that are to be cut."""
 
     def identity(self) -> dict[str, Any]:
         """What the corpus is made of, for the fingerprint: file hashes, commits, or Python's version."""
         identity: dict[str, Any] = {"name": self.name, "code": _CODE_VERSION}
         if self.folder is not None:
-            files = find_layout(self.folder).files()
+            files = documents.files(self.folder) if self.chunking else find_layout(self.folder).files()
+            if self.chunking:
+                identity["chunking"] = asdict(self.chunking)
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
         elif self.hub_id is not None:
             identity["hub"] = {self.hub_id: self.hub_revision}
@@ -58,19 +64,30 @@ class Source:
         return identity
 
 
-def resolve(name: str, folder: Path | None = None) -> Source:
+def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = None) -> Source:
     """Find a corpus by its catalog name, its folder, or its id on the Hub (`owner/name` or `owner/name@revision`).
 
-    Looked for in this order: `folder`, the folder of that name in HNHUB_CORPORA, the catalog, the Hub. A revision that
-    the catalog does not pin, or that is no commit, is looked up now. Raises InputError, ServiceError.
+    Looked for in this order: `folder`, the folder that `name` is the path of, the folder of that name in HNHUB_CORPORA,
+    the catalog, the Hub. A folder without a table of documents is one of text files, which are cut as `chunking` says.
+    A revision that the catalog does not pin, or that is no commit, is looked up now. Raises InputError, ServiceError.
     """
+    if folder is None and name not in CATALOG and Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+        name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "documents"
     if "/" in name and folder is None:
         return _on_hub(name)
     if folder is None:
         folder = _local(name)
     if folder is not None:
+        name = name.replace("/", "--")
+        if folder.is_dir() and not has_tables(folder) and documents.holds_documents(folder):
+            return Source(name, None, folder=folder, chunking=chunking or Chunking())
         find_layout(folder)
-        return Source(name.replace("/", "--"), CATALOG.get(name), folder=folder)
+        if chunking:
+            raise UsageError(f"{folder}: holds a table of documents, which is not cut", do="leave the chunks' size out")
+        return Source(name, CATALOG.get(name), folder=folder)
+    if chunking:
+        raise UsageError(f"{name}: only a folder of text files is cut", do="leave the chunks' size out")
     spec = find(name)
     if spec.name == pydocs.NAME:
         return Source(name, spec)
@@ -109,6 +126,7 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
         "revision": _revision(source, identity),
         "source": identity,
         "licence": source.spec.licence if source.spec else "unknown",
+        "chunked": source.chunking is not None,
         **facts,
     }
 
@@ -141,7 +159,11 @@ def _on_hub(name: str) -> Source:
 
 @contextmanager
 def _layout(source: Source) -> Iterator[tuple[Layout, list[Drop]]]:
-    if source.folder is not None:
+    if source.folder is not None and source.chunking is not None:
+        with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
+            drops = documents.write(Path(place), source.folder, source.chunking)
+            yield Layout(source.folder, (Path(place, "corpus.jsonl"),), (), {}), drops
+    elif source.folder is not None:
         yield find_layout(source.folder), []
     elif source.hub_id is not None:
         assert source.hub_revision is not None

@@ -1,0 +1,187 @@
+"""A folder of documents as a corpus: read, cut into chunks at headings and sentences, one chunk a document of the corpus.
+
+A chunk's id is `<file>#<n>`, so the ids of a file stay whatever is added beside it, and chunks of one file know each
+other (`hnhub.records.parent_of`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hnhub.errors import InputError, MissingExtra, UsageError
+from hnhub.records import Document, Drop
+
+__all__ = ["Chunking", "chunk_document", "files", "holds_documents", "tokens", "write"]
+
+_PLAIN = (".txt", ".text", ".md", ".markdown")
+_HTML = (".html", ".htm", ".xhtml")
+_CONVERTED = (".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".ipynb")
+"""What markitdown turns into Markdown (extra `documents`)."""
+
+# A word, a mark, or one letter of a script that is written without spaces.
+_TOKEN = re.compile(r"[぀-ヿ㐀-鿿가-힯฀-໿ក-៿]|[^\W_]+|[^\w\s]|_+")
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
+_FENCE = re.compile(r"\s*(```|~~~)")
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How documents are cut."""
+
+    tokens: int = 256
+    """The longest chunk, in words and marks (`tokens`): about 1.3 times as many for most models' tokenisers."""
+    overlap: float = 0.0
+    """Share of a chunk that the next one of the same section repeats."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for sizes that cut nothing."""
+        if self.tokens < 16:
+            raise UsageError(f"chunks of {self.tokens} tokens hold no passage", do="give --chunk-tokens 16 or more")
+        if not 0 <= self.overlap <= 0.5:
+            raise UsageError(
+                f"an overlap of {self.overlap:g} repeats too much", do="give --chunk-overlap from 0 to 0.5"
+            )
+
+
+def tokens(text: str) -> int:
+    """Words and marks of a text; in scripts without spaces every letter counts."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file below the folder but hidden ones, by its path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return sorted(visible, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def holds_documents(folder: Path) -> bool:
+    """True if a file of the folder is one that can be cut into chunks."""
+    return any(path.suffix.lower() in (*_PLAIN, *_HTML, *_CONVERTED) for path in files(folder))
+
+
+def write(place: Path, folder: Path, chunking: Chunking) -> list[Drop]:
+    """Write the chunks of every document below `folder` as `place`/corpus.jsonl; return the files that gave none.
+
+    Raises InputError for a file that can't be read, MissingExtra for one that needs the extra `documents`.
+    """
+    drops = []
+    with (place / "corpus.jsonl").open("w", encoding="utf-8") as out:
+        for path in files(folder):
+            name = path.relative_to(folder).as_posix()
+            text = _read(path)
+            if text is None:
+                drops.append(Drop("corpus", "unknown_format", document_id=name, detail=path.suffix or "no suffix"))
+                continue
+            chunks = chunk_document(name, text, chunking)
+            if not chunks:
+                drops.append(Drop("corpus", "empty", document_id=name, detail="no text"))
+            for chunk in chunks:
+                row = asdict(chunk)
+                row["_id"] = row.pop("document_id")
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return drops
+
+
+def chunk_document(name: str, text: str, chunking: Chunking) -> list[Document]:
+    """Cut a document (plain text or Markdown) into chunks of at most `chunking.tokens` tokens, in order.
+
+    Sections that fit together share a chunk; a longer section is cut by semchunk, at paragraphs, sentences, clauses. The
+    title is the path of headings that stands over the whole chunk, else the file's name. Ids are `<name>#<n>`, from 1.
+    """
+    from semchunk.semchunk import chunkerify
+
+    cut = chunkerify(tokens, chunking.tokens, memoize=False)
+    found: list[tuple[tuple[str, ...], str]] = []
+    size = 0
+    for path, heading, body in _sections(text):
+        whole = f"{heading}\n\n{body}".strip() if heading else body
+        length = tokens(whole)
+        if found and size + length <= chunking.tokens:
+            before, so_far = found[-1]
+            found[-1] = (_common(before, path), f"{so_far}\n\n{whole}")
+            size += length
+        elif length <= chunking.tokens:
+            found.append((path, body or whole))
+            size = length
+        else:
+            pieces = cut(body, overlap=chunking.overlap or None)
+            found += [(path, str(piece)) for piece in pieces]
+            size = chunking.tokens
+    stem = re.sub(r"[-_]+", " ", Path(name).stem).strip()
+    texts = [(": ".join(path) or stem, piece.strip()) for path, piece in found if piece.strip()]
+    return [Document(f"{name}#{number}", title, piece) for number, (title, piece) in enumerate(texts, 1)]
+
+
+def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """The path of headings over a section, its own heading, and its text. Headings inside fenced code are code."""
+    path: list[tuple[int, str]] = []
+    heading, lines, fenced = "", list[str](), False
+    for line in text.splitlines():
+        fenced ^= bool(_FENCE.match(line))
+        found = None if fenced else _HEADING.fullmatch(line)
+        if found is None:
+            lines.append(line)
+            continue
+        if heading or any(lines):
+            yield tuple(title for _, title in path), heading, "\n".join(lines).strip()
+        level = len(found[1])
+        path = [(above, title) for above, title in path if above < level] + [(level, _plain(found[2]))]
+        heading, lines = _plain(found[2]), []
+    if heading or any(lines):
+        yield tuple(title for _, title in path), heading, "\n".join(lines).strip()
+
+
+def _plain(heading: str) -> str:
+    """Without the marks of links, emphasis and code."""
+    return re.sub(r"[*`]", "", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)).strip()
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
+    shared = []
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        shared.append(a)
+    return tuple(shared)
+
+
+def _read(path: Path) -> str | None:
+    """A file as plain text or Markdown; None for a kind that holds no text."""
+    suffix = path.suffix.lower()
+    if suffix in _CONVERTED:
+        return _converted(path)
+    if suffix not in (*_PLAIN, *_HTML):
+        return None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read as UTF-8 text ({error})", do="convert or delete it") from error
+    return _from_html(text) if suffix in _HTML else text
+
+
+def _from_html(text: str) -> str:
+    from bs4 import BeautifulSoup
+    from markdownify import MarkdownConverter
+
+    page = BeautifulSoup(text, "html.parser")
+    for unread in page(["script", "style", "nav", "template", "noscript", "head"]):
+        unread.decompose()
+    body = page.find("main") or page.body or page
+    return str(MarkdownConverter(heading_style="ATX", strip=["a", "img"]).convert_soup(body))
+
+
+def _converted(path: Path) -> str:
+    try:
+        from markitdown import MarkItDown, converters
+    except ImportError as error:
+        raise MissingExtra(f"markitdown, which {path.name} needs,", extra="documents") from error
+    try:
+        reader = MarkItDown(enable_builtins=False)  # which would read a broken PDF as plain text
+        for name in ("Pdf", "Docx", "Pptx", "Xlsx", "Xls", "Epub", "Ipynb"):
+            reader.register_converter(getattr(converters, f"{name}Converter")())
+        return str(reader.convert_local(path).markdown)
+    except Exception as error:  # its converters raise whatever their parsers raise
+        raise InputError(f"{path}: can't be read ({error})".splitlines()[0], do="mend or delete it") from error
