@@ -14,7 +14,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "errors": ((), ()),
     "records": ((), ()),
     "schema": ((), ("polars", "pyarrow", "datasets")),
-    "progress": ((), ()),
+    "progress": ((), ("datasets", "IPython")),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
     "text": ((), ("numpy", "polars")),
@@ -94,7 +94,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "pipeline",
             "forecast",
         ),
-        ("datasets", "polars"),
+        ("datasets", "pandas", "polars", "sentence_transformers"),
     ),
 }
 

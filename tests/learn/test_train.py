@@ -75,16 +75,16 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, stati
     settings = settings_for(static_model, epochs=2, **FEW)
     seen = []
 
-    def stop_at_eight(what, done, total):
-        seen.append(done)
-        if done == 8:
+    def stop_at_eight(event):
+        seen.append(event.done)
+        if event.done == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), listening(stop_at_eight):
         train_stage(tmp_path / "model", data, resolve(static_model), settings)
     assert not (tmp_path / "model").exists()
     seen.clear()
-    with listening(lambda what, done, total: seen.append(done)):
+    with listening(lambda event: seen.append(event.done)):
         resumed = train_stage(tmp_path / "model", data, resolve(static_model), settings)
     assert seen[0] == 8  # the first seven were kept
     whole = train_stage(tmp_path / "whole", data, resolve(static_model), settings)

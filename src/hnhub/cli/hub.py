@@ -34,27 +34,20 @@ _SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite what others put or changed where our files go.")
 @as_json
-def push(path: Path, dry_run: bool, as_json: bool, **target: Any) -> None:
+def push(path: Path, repo: str, dry_run: bool, as_json: bool, **target: Any) -> None:
     """Publish the dataset in PATH (a dataset or a run): plan, one commit, verify, tag, collection.
 
     Nothing changed means no commit. After the commit a new process loads every config from the Hub and compares it
     with the manifest; only then the tag is set.
     """
-    from hnhub.publish.hub import connect
-    from hnhub.publish.plan import read_folder
-    from hnhub.publish.push import Target, plan_push
-    from hnhub.publish.push import push as publish
-    from hnhub.publish.rules import refuse_unpublishable
+    from hnhub.api.push import plan_push
+    from hnhub.api.push import push as publish
 
-    to = Target(**target)
-    folder = read_folder(path)
-    refuse_unpublishable(folder)
-    api = connect()
     if dry_run:
-        plan = plan_push(api, folder, to.repo)
-        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan_table(plan, to.repo))
+        plan = plan_push(path, repo)
+        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan_table(plan, repo))
         return
-    done = publish(api, folder, to)
+    done = publish(path, repo, **target)
     click.echo(json.dumps(done.as_dict(), indent=1) if as_json else _told(done))
 
 

@@ -2,22 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from hnhub.cli.options import as_json, stack
-from hnhub.cli.watch import watching
 from hnhub.errors import UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from hnhub.learn.evaluate import Judged, Searcher
-    from hnhub.learn.runs import Run
 
 __all__ = ["compare", "evaluate", "train"]
 
@@ -102,47 +93,24 @@ _prefixes = stack(
 @as_json
 def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **options: Any) -> None:
     """Train a retriever on DATASET (a Hub repository or a dataset folder). The same command goes on from a checkpoint."""
-    from hnhub.encode.models import resolve
-    from hnhub.learn.evaluate import open_split
-    from hnhub.learn.leaks import check_leaks
-    from hnhub.learn.train import TrainSettings, settings_for, train_stage
-    from hnhub.learn.training_data import load_training_data
+    from hnhub.api.train import TrainOptions
+    from hnhub.api.train import train as carry_out
 
-    names = set(TrainSettings.__dataclass_fields__)
-    settings = settings_for(model, **{k: v for k, v in options.items() if k in names})
-    ref = resolve(model)
-    with watching():
-        data = load_training_data(
-            dataset,
-            config,
-            revision=options["revision"],
-            distil=settings.loss != "ranking",
-            held_out_share=options["held_out"],
-            limit=options["rows"],
-            seed=settings.seed,
-        )
-        wanted = options["test_corpora"] or ([data.corpus] if data.corpus else [])
-        if not wanted:
-            raise UsageError(
-                f"{dataset}: names no corpus, so there is no test material to look for",
-                do="name what you will test on, e.g. --test-corpus scifact",
-            )
-        splits = [name.partition(":")[::2] for name in wanted]
-        tests = [open_split(name, split or "test", options["corpus_dir"]) for name, split in splits]
-        checked = check_leaks(data, tests, on_leak=options["on_leak"], decontaminate=options["decontaminate"])
-        record = train_stage(out, checked.data, ref, settings, checked.facts)
-    facts = dict(record.facts)
+    wanted = [name.partition(":")[::2] for name in options["test_corpora"]]
+    tests = [(name, split or "test") for name, split in wanted]
+    trained = carry_out(
+        dataset,
+        config=config,
+        model=model,
+        out=out,
+        tests=tests,
+        corpus_folder=options["corpus_dir"],
+        **{name: options[name] for name in ("revision", "rows", "held_out", "on_leak", "decontaminate")},
+        **{name: options[name] for name in TrainOptions.__annotations__ if name in options},
+    )
     if os.environ.get("RANK", "0") != "0":
         return  # under torchrun one process speaks
-    if as_json:
-        click.echo(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False))
-        return
-    click.echo(
-        f"{out}: {facts['base_model']} trained on {facts['trained_rows']:,} rows of {facts['dataset']}, {config}"
-    )
-    if (held := facts["held_out"])["before"]:
-        for name, before in held["before"].items():
-            click.echo(f"  held-out {name}: {before:.4f} before, {held['after'][name]:.4f} after")
+    click.echo(json.dumps(trained.facts, indent=1, sort_keys=True, ensure_ascii=False) if as_json else repr(trained))
 
 
 @click.command()
@@ -172,33 +140,28 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
 @as_json
 def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **options: Any) -> None:
     """Evaluate MODEL (a sentence-transformers id or folder, or `bm25`) or a run file, over every judged query."""
-    from hnhub.learn.evaluate import depth_for, open_split, write_evaluation
-    from hnhub.learn.evaluate import evaluate as score_run
-    from hnhub.learn.leaks import find_leaks
-    from hnhub.learn.metrics import DEFAULT_MEASURES
+    from hnhub.api.evaluate import evaluate as measure
+    from hnhub.api.inputs import open_corpus
+    from hnhub.learn.evaluate import write_evaluation
     from hnhub.learn.runs import write_run
-    from hnhub.learn.training_data import load_training_data
 
-    if model is None and options["from_run"] is None:
+    run = options["from_run"]
+    if model is None and run is None:
         raise UsageError("nothing to evaluate", do="give a MODEL, `bm25` or --from-run FILE")
-    if bool(options["trained_on"]) != bool(options["config"]):
-        raise UsageError("--trained-on and --config go together", do="give both")
-    measures = options["metrics"] or DEFAULT_MEASURES
-    with watching():
-        test = open_split(corpus, split, options["corpus_dir"])
-        contaminated = None
-        if options["trained_on"]:
-            seen = load_training_data(options["trained_on"], options["config"], held_out_share=0)
-            contaminated = find_leaks(seen.rows["query"].to_list(), seen.rows["positive"].to_list(), test).contaminated
-        run, settings = _run(model, test, options["depth"] or depth_for(measures), options)
-        name = _name(model, options)
-        found = score_run(run, test, model=name, measures=measures, contaminated=contaminated, settings=settings)
+    named = ("rerank", "depth", "preset", "query_prefix", "document_prefix", "max_length", "trained_on", "config")
+    found = measure(
+        model or run.stem,
+        open_corpus(options["corpus_dir"], name=corpus) if options["corpus_dir"] else corpus,
+        split=split,
+        run=run,
+        **({"measures": options["metrics"]} if options["metrics"] else {}),
+        **{name: options[name] for name in named},
+    )
     if options["run_file"]:
-        write_run(options["run_file"], found.run, tag=name)
+        write_run(options["run_file"], found.run, tag=found.model)
     if options["out"]:
         write_evaluation(options["out"], found)
-    result = found.as_json()
-    click.echo(json.dumps(result, indent=1, ensure_ascii=False) if as_json else _table(result))
+    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else repr(found))
 
 
 @click.command()
@@ -207,97 +170,7 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
 @as_json
 def compare(plan: Path, out: Path | None, as_json: bool) -> None:
     """Train and evaluate what PLAN (a TOML file) says, and say what may be concluded. Goes on from what is there."""
-    from hnhub.home import home
-    from hnhub.learn.compare import compare as carry_out
-    from hnhub.learn.plan import read_plan
-    from hnhub.learn.report import render_results, write_results
-    from hnhub.stages import lock
+    from hnhub.api.compare import compare as carry_out
 
-    checked = read_plan(plan)
-    folder = out or Path("runs", "compare", plan.stem)
-    with lock(folder), watching():
-        results = carry_out(checked, folder, home() / "embeddings", _bm25)
-        write_results(folder, results)
-    click.echo(json.dumps(results, indent=1, ensure_ascii=False) if as_json else render_results(results))
-
-
-def _run(model: str | None, test: "Judged", depth: int, options: dict[str, Any]) -> "tuple[Run, dict[str, Any]]":
-    """The run to score, and what it depends on."""
-    from hnhub.encode.encoder import Encoder
-    from hnhub.home import home
-    from hnhub.learn.evaluate import retrieve
-    from hnhub.learn.runs import read_run
-    from hnhub.learn.search import DenseSearcher, rerank
-
-    settings: dict[str, Any] = {"depth": depth}
-    if options["from_run"]:
-        run = read_run(options["from_run"])
-    elif model == "bm25":
-        run = retrieve(_bm25(test), test, depth)
-    else:
-        assert model is not None
-        encoder = Encoder(
-            model,
-            preset=options["preset"],
-            query_prompt=options["query_prefix"],
-            document_prompt=options["document_prefix"],
-            max_length=options["max_length"],
-        )
-        settings |= encoder.identity()
-        run = retrieve(DenseSearcher.open(encoder, test.documents, home() / "embeddings"), test, depth)
-    if options["rerank"]:
-        from hnhub.score.scorers import find_reference
-
-        settings["reranker"] = find_reference(options["rerank"]).identity()
-        run = rerank(run, test, _pair_scores(options["rerank"]), depth)
-    return run, settings
-
-
-def _bm25(test: "Judged") -> "Searcher":
-    from hnhub.bm25.open import open_index
-    from hnhub.home import home
-
-    index = open_index(test.documents, home() / "bm25")
-
-    class BM25:
-        document_ids: Sequence[str] = index.document_ids.to_pylist()
-
-        def search(self, texts: Sequence[str], k: int) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]":
-            return index.search(texts, k)
-
-    return BM25()
-
-
-def _pair_scores(cross_encoder: str) -> "Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]]":
-    """A cross-encoder as a function of pairs; `local` is query likelihood under the embedded LLM."""
-    import numpy as np
-
-    from hnhub.encode.devices import devices, token_budget
-    from hnhub.score.scorers import load_scorers
-
-    device = devices()[0]
-    scorer = load_scorers(cross_encoder)[0]
-
-    def score(pairs: Sequence[tuple[str, str]]) -> "npt.NDArray[np.floating]":
-        scores = np.empty(len(pairs))
-        for batch in scorer.batches(pairs, token_budget(device)):
-            scores[batch] = scorer.score([pairs[i] for i in batch])
-        return scores
-
-    return score
-
-
-def _name(model: str | None, options: dict[str, Any]) -> str:
-    parts = [model or options["from_run"].stem, *([options["rerank"]] if options["rerank"] else [])]
-    return " + ".join(Path(part).resolve().name if Path(part).is_dir() else part for part in parts)
-
-
-def _table(result: dict[str, Any]) -> str:
-    lines = [f"{result['model']} on {result['corpus']}, {result['split']}: {result['queries']:,} queries"]
-    clean = result.get("clean")
-    if clean:
-        lines.append(f"{'':14} {'all':>8} {'clean':>8}   ({result['contaminated_queries']:,} queries contaminated)")
-    for name, value in result["metrics"].items():
-        also = f" {clean['metrics'][name]:8.4f}" if clean and clean["metrics"] else ""
-        lines.append(f"{name:14} {value:8.4f}{also}")
-    return "\n".join(lines)
+    found = carry_out(plan, out=out)
+    click.echo(json.dumps(found.results, indent=1, ensure_ascii=False) if as_json else repr(found))

@@ -1,11 +1,12 @@
 """Where a model runs and in which dtype: bfloat16 only where the device multiplies it faster than float32."""
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["Dtype", "body_dtype", "devices", "token_budget"]
+__all__ = ["Dtype", "body_dtype", "devices", "dtype_of", "token_budget"]
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+"""What a body computes in. hnhub itself chooses among the first two; an object may come in the third."""
 
 
 def devices() -> list[str]:
@@ -35,6 +36,13 @@ def body_dtype(device: str) -> Dtype:
         return "float32"
     has = torch.cpu.get_capabilities()
     return "bfloat16" if has.get("amx_bf16") or has.get("avx512_bf16") else "float32"
+
+
+def dtype_of(model: Any) -> Dtype:
+    """What a model in memory computes in, as its first weights say."""
+    weights = next((one for one in model.parameters() if one.is_floating_point()), None)
+    names: tuple[Dtype, ...] = ("bfloat16", "float16")
+    return next((name for name in names if weights is not None and str(weights.dtype) == f"torch.{name}"), "float32")
 
 
 def token_budget(device: str) -> int:

@@ -1,5 +1,6 @@
 """A bi-encoder: texts to vectors, the same as sentence-transformers gives, with less padding and less work."""
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.batches import longest, token_budget_batches, token_lengths
-from hnhub.encode.devices import Dtype, body_dtype, devices, token_budget
-from hnhub.encode.models import ModelRef, quiet_loading, resolve
+from hnhub.encode.devices import Dtype, body_dtype, devices, dtype_of, token_budget
+from hnhub.encode.models import ModelRef, held, quiet_loading, resolve
 from hnhub.encode.presets import choose_prompts, find_preset
-from hnhub.errors import HnhubError, InputError, MissingExtra
+from hnhub.errors import HnhubError, InputError, MissingExtra, UsageError
 
 __all__ = ["Encoder"]
 
@@ -39,19 +40,26 @@ class Encoder:
         device: str | None = None,
         dtype: Dtype | None = None,
     ) -> None:
-        """Load `model` (an id on the Hub or a folder).
+        """Load `model` (an id on the Hub or a folder), or take the object of that name (`encode.models.hold`).
 
         None means: the preset that its name matches, the model's own prompts (or the preset's, where it has none) and maximum
         length, the first GPU or the CPU, what suits the device. Static embeddings have no maximum length, so none is set.
+        An object stays as it is: its device, dtype, maximum length and prompts, without a preset unless one is named.
         Raises InputError if there is no such model or it compares otherwise than by cosine or dot product, UsageError if there
         is no such preset, MissingExtra without sentence-transformers, ServiceError if the Hub is needed and doesn't answer.
         """
         self.ref: ModelRef = resolve(model)
-        known = find_preset(self.ref.name, preset)
-        self.device = device or devices()[0]
-        self.dtype: Dtype = dtype or body_dtype(self.device)
+        given = held(model)
+        known = find_preset(self.ref.name if given is None else model, preset)
         self._max_length = max_length
-        self._model = self._load()
+        if given is None:
+            self.device = device or devices()[0]
+            self.dtype: Dtype = dtype or body_dtype(self.device)
+            self._model = self._load()
+        else:
+            self.device = str(given.device)
+            self.dtype = dtype_of(given)
+            self._model = self._given(given, dtype)
         if self._model.similarity_fn_name not in ("cosine", "dot"):
             raise InputError(
                 f"model {self.ref.name}: compares by {self._model.similarity_fn_name}",
@@ -60,7 +68,7 @@ class Encoder:
         self.query_prompt, self.document_prompt = choose_prompts(
             self._model.prompts, known, query=query_prompt, document=document_prompt
         )
-        if self.dtype == "bfloat16":
+        if given is None and self.dtype == "bfloat16":
             self._lower_body()
 
     @property
@@ -129,6 +137,19 @@ class Encoder:
             model.max_seq_length = self._max_length
         # Some are stored in float16, which CPUs compute slowly and pooling rounds in.
         return model.float().eval()
+
+    def _given(self, model: Any, dtype: Dtype | None) -> Any:
+        """The object itself; where another dtype is asked for, a copy of it."""
+        if self._max_length not in (None, longest(model)):
+            raise UsageError(
+                f"model {self.ref.name}: is an object, which is used as it is",
+                do="set its max_seq_length yourself instead of giving a maximum length",
+            )
+        if dtype in (None, self.dtype):
+            return model
+        assert dtype
+        self.dtype = dtype
+        return copy.deepcopy(model).float() if dtype == "float32" else copy.deepcopy(model).bfloat16()
 
     def _lower_body(self) -> None:
         import torch

@@ -1,15 +1,28 @@
-"""Which weights exactly: a model's name and revision, for fingerprints and provenance, without loading it."""
+"""Which weights exactly: a model's name and revision, for fingerprints and provenance, without loading it.
+
+A model may also be an object in memory. `hold` gives it a name, `<name>@sha256:<digits>` by all that it computes with, which
+goes wherever an id or a folder does, in this process.
+"""
 
 import hashlib
+import json
+import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import Handler, LogRecord, getLogger
 from pathlib import Path
+from typing import Any
 
 from hnhub.errors import InputError, MissingExtra, ServiceError
-from hnhub.stages import file_sha256
+from hnhub.stages import file_sha256, fingerprint
 
-__all__ = ["ModelRef", "local_folder", "quiet_loading", "resolve"]
+__all__ = ["ModelRef", "held", "hold", "local_folder", "quiet_loading", "resolve"]
+
+_OBJECT = "@sha256:"
+_held: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
+"""Objects by the names that `hold` gave them, for as long as their owner keeps them."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +34,11 @@ class ModelRef:
     revision: str
     """The commit, or `sha256:` and the first 16 digits of a hash over the folder's files."""
     source: str
-    """What to load: the Hub id or the folder's path."""
+    """What to load: the Hub id, the folder's path, or the name that `hold` gave an object."""
 
     @property
     def hub_revision(self) -> str | None:
-        """The revision to ask the Hub for; None for a folder."""
+        """The revision to ask the Hub for; None for a folder or an object."""
         return None if self.revision.startswith("sha256:") else self.revision
 
     def identity(self) -> dict[str, str]:
@@ -34,10 +47,18 @@ class ModelRef:
 
 
 def resolve(model: str) -> ModelRef:
-    """Find a model's revision: a folder's content, the commit in the local Hub cache, or the Hub's current commit.
+    """Find a model's revision: an object's or a folder's content, the commit in the local Hub cache, or the Hub's current commit.
 
     Raises InputError if it is neither a folder with files nor a model on the Hub, ServiceError if the Hub doesn't answer.
     """
+    name, is_object, digits = model.rpartition(_OBJECT)
+    if is_object:
+        if held(model) is None:
+            raise InputError(
+                f"{model}: was an object in memory, and is not in this process",
+                do="give the object again, or save it and give its folder; Ray's workers need a folder or an id",
+            )
+        return ModelRef(name, f"sha256:{digits}", model)
     folder = Path(model).expanduser()
     if folder.is_dir():
         return ModelRef(folder.resolve().name, f"sha256:{_folder_hash(folder)}", str(folder))
@@ -45,6 +66,64 @@ def resolve(model: str) -> ModelRef:
         raise InputError(f"{model}: no such folder", do="give a model's folder or its id on the Hub")
     snapshot = _cached_snapshot(model)
     return ModelRef(model, snapshot.name if snapshot else _hub_commit(model), model)
+
+
+def hold(model: Any) -> str:
+    """A name for a SentenceTransformer or a CrossEncoder in memory, which is then used as it is: never changed, never copied.
+
+    The name has a hash over every weight and everything else that saving the model writes (modules, configuration, tokenizer,
+    prompts), so an object that was trained further has another name. It is found for as long as its owner keeps it. Raises
+    InputError if it can't be saved, so that there is no knowing what it is.
+    """
+    total = hashlib.sha256()
+    with tempfile.TemporaryDirectory(prefix="hnhub-") as place, quiet_loading():
+        try:
+            model.save_pretrained(place, create_model_card=False)
+        except Exception as error:
+            raise InputError(
+                f"a {type(model).__name__} that can't be saved can't be told from others ({type(error).__name__}: {error})",
+                do="give a model whose modules can be saved",
+            ) from error
+        for name, path in _content(Path(place)):
+            if not name.endswith((".safetensors", ".bin")):
+                total.update(f"{name}\0{_settled(path)}\n".encode())
+    # Not the saved weights: of an adapter only its own are saved, not those of the model below it.
+    for name, weights in sorted(model.state_dict().items()):
+        total.update(f"{name}\0{weights.dtype}\0{tuple(weights.shape)}\n".encode())
+        total.update(_bytes(weights))
+    total.update(f"truncate_dim {getattr(model, 'truncate_dim', None)}".encode())
+    token = f"{_name(model)}{_OBJECT}{total.hexdigest()[:16]}"
+    _held[token] = model
+    return token
+
+
+def held(name: str) -> Any | None:
+    """The object that `hold` gave this name; None if there is none (any more)."""
+    return _held.get(name)
+
+
+def _settled(path: Path) -> str:
+    """A saved file's hash, without what a transformers tokenizer only remembers of the last batch that it was given."""
+    if path.name != "tokenizer.json" or not (path.parent / "tokenizer_config.json").exists():
+        return file_sha256(path)
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    return fingerprint({key: value for key, value in saved.items() if key not in ("padding", "truncation")})
+
+
+def _bytes(weights: Any) -> Any:
+    import torch
+
+    return weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _name(model: Any) -> str:
+    """What the object was loaded from, as far as it knows: a Hub id or a folder's last name, never a path."""
+    card = getattr(model, "model_card_data", None)
+    body = getattr(model, "model", None) or getattr(next(iter(model.children()), None), "auto_model", None)
+    config = getattr(body, "config", None)
+    known = (getattr(card, "base_model", None), getattr(config, "_name_or_path", None))
+    found = next((name for name in known if isinstance(name, str) and name), type(model).__name__)
+    return Path(found).name if found.count("/") != 1 or Path(found).is_dir() else found
 
 
 def local_folder(model: str) -> Path | None:
@@ -59,7 +138,7 @@ def local_folder(model: str) -> Path | None:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Keep transformers' bars off the terminal while weights are loaded."""
+    """Keep transformers' bars off the terminal, and let its warnings go through the logger `hnhub`, where they can be heard."""
     try:
         from transformers.utils import logging
     except ImportError as error:
@@ -67,23 +146,42 @@ def quiet_loading() -> Iterator[None]:
 
     was_on = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
+    loggers = [getLogger(name) for name in ("transformers", "sentence_transformers")]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [_Forward()], False
     try:
         yield
     finally:
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
         if was_on:
             logging.enable_progress_bar()
 
 
+class _Forward(Handler):
+    """Hands what a library says to our logger."""
+
+    def emit(self, record: LogRecord) -> None:
+        getLogger(__name__).handle(record)
+
+
 def _folder_hash(folder: Path) -> str:
-    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    # Hidden files and the card don't change what the model computes.
-    relevant = sorted(name.as_posix() for name in names if name.name != "README.md" and not name.name.startswith("."))
+    relevant = _content(folder)
     if not relevant:
         raise InputError(f"{folder}: has no model in it", do="give a folder that sentence-transformers saved")
     total = hashlib.sha256()
-    for name in relevant:
-        total.update(f"{name}\0{file_sha256(folder / name)}\n".encode())
+    for name, path in relevant:
+        total.update(f"{name}\0{file_sha256(path)}\n".encode())
     return total.hexdigest()[:16]
+
+
+def _content(folder: Path) -> list[tuple[str, Path]]:
+    """The files of a model by their names in its folder; hidden files and the card don't change what it computes."""
+    files = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        (name.as_posix(), path) for name, path in files if name.name != "README.md" and not name.name.startswith(".")
+    )
 
 
 def _cached_snapshot(model: str) -> Path | None:

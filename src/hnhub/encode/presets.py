@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from hnhub.encode.models import resolve
+from hnhub.encode.models import held, resolve
 from hnhub.errors import UsageError
 
 __all__ = ["PRESETS", "Preset", "choose_prompts", "find_preset", "identity"]
@@ -67,13 +67,16 @@ PRESETS = {
 
 
 def find_preset(model: str, name: str | None = None) -> Preset:
-    """The preset of that name, else the first whose patterns match the model's id, else `plain`. Raises UsageError."""
+    """The preset of that name, else the first whose patterns match the model's id, else `plain`. Raises UsageError.
+
+    An object (`encode.models.hold`) is used as it is: `plain`, unless a preset is named.
+    """
     if name is not None and name not in PRESETS:
         raise UsageError(f"no preset {name!r}", do=f"use one of: {', '.join(PRESETS)}")
     if name is not None:
         return PRESETS[name]
     # Instruction-tuned relatives share the name, not the prefixes; the later GTE models are pooled by CLS.
-    if "instruct" in model.lower() or "-v1.5" in model.lower():
+    if held(model) is not None or "instruct" in model.lower() or "-v1.5" in model.lower():
         return PRESETS["plain"]
     matches = (p for p in PRESETS.values() if any(fnmatch(model.lower(), pattern) for pattern in p.models))
     return next(matches, PRESETS["plain"])
@@ -97,7 +100,7 @@ def identity(model: str) -> dict[str, str]:
     `encode.models.resolve`.
     """
     ref = resolve(model)
-    known = find_preset(ref.name)
+    known = find_preset(ref.name if held(model) is None else model)
     return {
         **ref.identity(),
         "preset_query_prompt": known.query_prefix,

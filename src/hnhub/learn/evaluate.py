@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hnhub.corpus.load import make_corpus, resolve
+from hnhub.corpus.opened import Corpus, open_named
 from hnhub.errors import InputError
-from hnhub.home import home
 from hnhub.learn.metrics import DEFAULT_MEASURES, Scores, score
 from hnhub.learn.runs import Run, run_of_matrix, without_same_id, write_run
-from hnhub.stages import fingerprint, run_stage, write_atomically
+from hnhub.stages import write_atomically
+from hnhub.text.table import html_table, text_table
 
 __all__ = [
     "Evaluation",
@@ -29,6 +29,7 @@ __all__ = [
     "judged",
     "open_split",
     "retrieve",
+    "split_of",
     "write_evaluation",
 ]
 
@@ -65,9 +66,9 @@ class Judged:
         return {q: [d for d, gain in found.items() if gain > 0] for q, found in self.qrels.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What was measured of one model on one corpus."""
+    """What was measured of one model on one corpus, over every judged query of a split."""
 
     model: str
     judged: Judged
@@ -77,6 +78,40 @@ class Evaluation:
     """Judged queries whose relevant documents were seen in training; None if no training set was named."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Model revision, prefixes, depth: whatever the figures depend on."""
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Measure -> its mean over all judged queries, in the order in which they were asked for."""
+        return self.scores.means()
+
+    def __getitem__(self, measure: str) -> float:
+        """The mean of a measure, by the name under which it was asked for. Raises KeyError."""
+        return self.measures[measure]
+
+    def to_frame(self) -> pl.DataFrame:
+        """A row a judged query: query_id, each measure, and `contaminated` if training data was named."""
+        table = pl.DataFrame({"query_id": list(self.scores.query_ids), **self.scores.values})
+        if self.contaminated is None:
+            return table
+        return table.with_columns(pl.col("query_id").is_in(list(self.contaminated)).alias("contaminated"))
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{text_table(self._rows())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), self._title())
+
+    def _title(self) -> str:
+        return f"{self.model} on {self.judged.corpus}, {self.judged.split}: {len(self.scores.query_ids):,} queries"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        clean = self.as_json().get("clean")
+        if not clean or clean["metrics"] is None:
+            return [("measure", "all"), *((name, f"{value:.4f}") for name, value in self.measures.items())]
+        return [
+            ("measure", "all", f"clean ({clean['queries']:,})"),
+            *((name, f"{value:.4f}", f"{clean['metrics'][name]:.4f}") for name, value in self.measures.items()),
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """The figures, as plain data; `clean` is the same without the contaminated queries."""
@@ -103,11 +138,12 @@ class Evaluation:
 
 def open_split(name: str, split: str, folder: Path | None = None) -> Judged:
     """Find a corpus as `hnhub build` does, load it once into the cache below `home()`, and take a split of it."""
-    source = resolve(name, folder)
-    place = home() / "corpora" / f"{source.name}-{fingerprint(source.identity())[:16]}"
-    record = run_stage(place, {"source": source.identity()}, lambda out, _: make_corpus(out, source))
-    drop = bool(source.spec and source.spec.drop_same_id)
-    return judged(place, split, name=source.name, revision=str(record.facts["revision"]), drop_same_id=drop)
+    return split_of(open_named(name, folder), split)
+
+
+def split_of(corpus: Corpus, split: str) -> Judged:
+    """The judged queries of a split. Raises InputError if there are none."""
+    return judged(corpus.folder, split, name=corpus.name, revision=corpus.revision, drop_same_id=corpus.drop_same_id)
 
 
 def judged(corpus: Path, split: str, *, name: str, revision: str, drop_same_id: bool = False) -> Judged:
@@ -116,7 +152,8 @@ def judged(corpus: Path, split: str, *, name: str, revision: str, drop_same_id: 
     found = qrels.filter(pl.col("split") == split)
     if found.is_empty():
         splits = ", ".join(qrels["split"].unique(maintain_order=True))
-        raise InputError(f"{name}: has no judgements in split {split!r}", do=f"use one of: {splits}")
+        do = f"use one of: {splits}" if splits else "give queries and qrels with the documents"
+        raise InputError(f"{name}: has no judgements in split {split!r}", do=do)
     mapping: dict[str, dict[str, int]] = {}
     for query_id, document_id, gain in found.select("query_id", "document_id", "score").iter_rows():
         mapping.setdefault(query_id, {})[document_id] = gain
@@ -173,11 +210,7 @@ def evaluate(
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """Write `evaluation.json`, `scores.parquet` (per query) and `run.trec` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    columns = {"query_id": list(evaluation.scores.query_ids), **evaluation.scores.values}
-    table = pl.DataFrame(columns)
-    if evaluation.contaminated is not None:
-        table = table.with_columns(pl.col("query_id").is_in(list(evaluation.contaminated)).alias("contaminated"))
-    table.write_parquet(folder / "scores.parquet")
+    evaluation.to_frame().write_parquet(folder / "scores.parquet")
     write_run(folder / "run.trec", evaluation.run, tag=evaluation.model)
     text = json.dumps(evaluation.as_json(), indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(folder / "evaluation.json", text + "\n")

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hnhub.bm25.open import BM25Index, open_index
+from hnhub.encode.devices import devices, token_budget
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.shards import Embeddings, embed_documents
 from hnhub.encode.topk import top_k
@@ -15,8 +17,9 @@ from hnhub.learn.evaluate import Judged
 from hnhub.learn.runs import Run
 from hnhub.progress import report
 from hnhub.records import contents
+from hnhub.score.scorers import load_scorers
 
-__all__ = ["DenseSearcher", "rerank"]
+__all__ = ["DenseSearcher", "LexicalSearcher", "rerank", "score_by"]
 
 _PAIRS = 4096
 
@@ -40,6 +43,38 @@ class DenseSearcher:
         queries = self.encoder.encode_queries(texts)
         indices, scores = top_k(queries, self.embeddings.chunks(), k, device=self.encoder.device)
         return indices.astype(np.int32), scores
+
+
+@dataclass(frozen=True)
+class LexicalSearcher:
+    """BM25 with hnhub's defaults over a split's documents; the index is kept below `parent`."""
+
+    index: BM25Index
+    document_ids: Sequence[str]
+
+    @classmethod
+    def open(cls, queries: Judged, parent: Path) -> "LexicalSearcher":
+        """Index the documents, or take what is there."""
+        index = open_index(queries.documents, parent)
+        return cls(index, index.document_ids.to_pylist())
+
+    def search(self, texts: Sequence[str], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """As `hnhub.learn.evaluate.Searcher` has it."""
+        return self.index.search(texts, k)
+
+
+def score_by(cross_encoder: str) -> Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]]:
+    """A cross-encoder as a function of pairs; `local` is query likelihood under the embedded LLM. Raises as `load_scorers`."""
+    scorer = load_scorers(cross_encoder)[0]
+    budget = token_budget(devices()[0])
+
+    def score(pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.floating]:
+        scores = np.empty(len(pairs))
+        for batch in scorer.batches(pairs, budget):
+            scores[batch] = scorer.score([pairs[i] for i in batch])
+        return scores
+
+    return score
 
 
 def rerank(

@@ -1,5 +1,6 @@
 """Fine-tune a bi-encoder on a published dataset, with sentence-transformers' trainer."""
 
+import copy
 import json
 import logging
 import math
@@ -13,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from hnhub.encode.devices import body_dtype, devices
-from hnhub.encode.models import ModelRef, quiet_loading
+from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.encode.presets import PRESETS, choose_prompts, find_preset
 from hnhub.errors import InputError, MissingExtra, UsageError
 from hnhub.learn.metrics import score
@@ -221,8 +222,13 @@ def _load(ref: ModelRef, settings: TrainSettings) -> "tuple[SentenceTransformer,
         raise MissingExtra("sentence-transformers", extra="models") from None
 
     transformers.set_seed(settings.seed)
+    given = held(ref.source)
     with quiet_loading():
-        model = sentence_transformers.SentenceTransformer(ref.source, revision=ref.hub_revision, device=devices()[0])
+        model = (
+            sentence_transformers.SentenceTransformer(ref.source, revision=ref.hub_revision, device=devices()[0])
+            if given is None
+            else copy.deepcopy(given)
+        )
     query, document = choose_prompts(
         model.prompts, PRESETS[settings.preset], query=settings.query_prefix, document=settings.document_prefix
     )

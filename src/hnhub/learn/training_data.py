@@ -4,8 +4,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +14,7 @@ import polars as pl
 from hnhub.corpus.hub import newest_revision
 from hnhub.errors import InputError, ServiceError
 from hnhub.home import home
+from hnhub.progress import no_bars
 from hnhub.stages import file_sha256, fingerprint
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _load(dataset: str, config: str, commit: str | None, cache: Path | None) -> 
     import datasets
 
     try:
-        with _no_bars():
+        with no_bars():
             splits = datasets.load_dataset(dataset, config, revision=commit, cache_dir=str(cache) if cache else None)
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         first = str(error).strip().split("\n")[0]
@@ -137,20 +137,6 @@ def _is_outage(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the library's progress bars off the terminal: the command line shows its own."""
-    import datasets
-
-    shown = not datasets.utils.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
 
 
 def _rows(split: "datasets.Dataset", *, distil: bool) -> tuple[pl.DataFrame, int]:

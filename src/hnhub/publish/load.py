@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
+from hnhub.progress import no_bars
+from hnhub.publish.plan import dataset_folder
 from hnhub.records import METHODS
 from hnhub.rows.assemble import to_triplets
 from hnhub.rows.folder import Folder
@@ -24,15 +26,16 @@ __all__ = ["HardNegatives", "load_run"]
 
 
 def load_run(path: str | Path, config: str | None = None, *, corpus: str | Path | None = None) -> datasets.DatasetDict:
-    """A config of a finished dataset folder (`runs/<corpus>/dataset`), every split.
+    """A config of a finished dataset folder (`runs/<corpus>/dataset`, or the run that holds it), every split.
 
     Without `config`: the first that trains. A dataset that publishes ids only needs `corpus`, your own copy of it as a
     build leaves it (`runs/<corpus>/corpus`): the texts are joined from there. Raises InputError if there is no such dataset or
     config, or the texts are missing.
     """
-    builder = HardNegatives(Path(path), config, corpus=Path(corpus) if corpus else None)
-    builder.download_and_prepare()
-    return builder.as_dataset()
+    builder = HardNegatives(dataset_folder(Path(path)), config, corpus=Path(corpus) if corpus else None)
+    with no_bars():
+        builder.download_and_prepare()
+        return builder.as_dataset()
 
 
 class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]

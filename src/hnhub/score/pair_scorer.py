@@ -7,15 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.batches import token_budget_batches, token_lengths
-from hnhub.encode.devices import Dtype, body_dtype
-from hnhub.encode.models import ModelRef, quiet_loading
+from hnhub.encode.devices import Dtype, body_dtype, dtype_of
+from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.errors import InputError, MissingExtra
 
 __all__ = ["PairScorer"]
 
 
 class PairScorer:
-    """Scores (query, document) pairs by a cross-encoder's single logit, without the sigmoid that flattens its ends."""
+    """Scores (query, document) pairs by a cross-encoder's single logit, without the sigmoid that flattens its ends.
+
+    An object (`encode.models.hold`) is used as it is, on its own device and in its own dtype.
+    """
 
     def __init__(self, ref: ModelRef, *, device: str, dtype: Dtype | None = None) -> None:
         try:
@@ -24,21 +27,25 @@ class PairScorer:
             raise MissingExtra("sentence-transformers", extra="models") from error
         import torch
 
-        self.dtype = dtype or body_dtype(device)
-        with quiet_loading():
-            self._model: Any = CrossEncoder(
-                ref.source,
-                revision=ref.hub_revision,
-                device=device,
-                activation_fn=torch.nn.Identity(),
-                model_kwargs={"dtype": getattr(torch, self.dtype)},
-            )
+        self._logits = torch.nn.Identity()
+        given = held(ref.source)
+        self.dtype: Dtype = dtype or (body_dtype(device) if given is None else dtype_of(given))
+        if given is None:
+            with quiet_loading():
+                self._model: Any = CrossEncoder(
+                    ref.source,
+                    revision=ref.hub_revision,
+                    device=device,
+                    model_kwargs={"dtype": getattr(torch, self.dtype)},
+                )
+        else:
+            self._model = given
         if self._model.num_labels != 1:
             raise InputError(
                 f"cross-encoder {ref.name}: gives {self._model.num_labels} labels a pair, not one score",
                 do="give a model with one output, such as a reranker",
             )
-        if self.dtype != "float32":
+        if given is None and self.dtype != "float32":
             _keep_head_in_float32(self._model.model)
 
     @property
@@ -52,7 +59,9 @@ class PairScorer:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Logits [n]."""
-        scores = self._model.predict(list(pairs), batch_size=len(pairs), show_progress_bar=False)
+        scores = self._model.predict(
+            list(pairs), batch_size=len(pairs), show_progress_bar=False, activation_fn=self._logits
+        )
         return np.asarray(scores, dtype=np.float64)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.devices import Dtype, devices
-from hnhub.encode.models import ModelRef, resolve
+from hnhub.encode.models import ModelRef, held, resolve
 from hnhub.errors import HnhubError
 from hnhub.score.journal import ScoreJournal, pair_key
 from hnhub.stages import file_sha256
@@ -59,13 +59,14 @@ def find_reference(cross_encoder: str) -> ModelRef:
 
 
 def load_scorers(cross_encoder: str) -> tuple[Scorer, ...]:
-    """One scorer for every device, loaded once in a process. Raises as `find_reference`, and MissingExtra without torch."""
+    """One scorer for every device, loaded once in a process; for an object one. Raises as `find_reference`, and MissingExtra."""
     return _loaded(cross_encoder, find_reference(cross_encoder))
 
 
 @lru_cache(1)
 def _loaded(cross_encoder: str, reference: ModelRef) -> tuple[Scorer, ...]:
-    return tuple(_load(cross_encoder, reference, device) for device in devices())
+    places = devices() if held(reference.source) is None else ["its own"]  # an object stays where it is
+    return tuple(_load(cross_encoder, reference, device) for device in places)
 
 
 def score_pairs(

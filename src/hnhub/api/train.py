@@ -1,0 +1,158 @@
+"""`hnhub.train`: a bi-encoder fine-tuned on a run, with what it must not see kept out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from hnhub.api.inputs import BiEncoder, CorpusLike, model_name, open_corpus
+from hnhub.api.runs import Run, dataset_name
+from hnhub.encode.models import resolve
+from hnhub.errors import UsageError
+from hnhub.learn.evaluate import split_of
+from hnhub.learn.leaks import check_leaks
+from hnhub.learn.train import settings_for, train_stage
+from hnhub.learn.training_data import load_training_data
+from hnhub.progress import showing
+from hnhub.text.table import html_table, text_table
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["TrainOptions", "Training", "train"]
+
+
+class TrainOptions(TypedDict, total=False):
+    """Settings of a training; each one's meaning and default: `hnhub.learn.train.TrainSettings`, docs/learn.md."""
+
+    loss: Literal["ranking", "margin-mse", "kl"]
+    epochs: float
+    batch: int
+    cached: bool
+    mini_batch: int
+    learning_rate: float | None
+    warmup: float
+    temperature: float | None
+    teacher_temperature: float | None
+    max_length: int | None
+    preset: str | None
+    query_prefix: str | None
+    document_prefix: str | None
+    pooling: str | None
+    normalise: bool | None
+    seed: int
+    bf16: bool | None
+    gradient_checkpointing: bool
+    evaluations: int
+    patience: int | None
+    reporter: str
+
+
+@dataclass(frozen=True, repr=False)
+class Training:
+    """A trained model, and what was recorded of its training."""
+
+    folder: Path
+    """A sentence-transformers model, its card, and training.json."""
+    facts: Mapping[str, Any]
+    """All that training.json holds, as plain data: settings, loss history, leak check, held-out figures."""
+
+    @property
+    def held_out(self) -> Mapping[str, Mapping[str, float] | None]:
+        """`before` and `after`: nDCG@10 and MRR@10 among the held-out passages; None if nothing was held out."""
+        found: Mapping[str, Mapping[str, float] | None] = self.facts["held_out"]
+        return found
+
+    def model(self) -> "SentenceTransformer":
+        """Load it."""
+        from sentence_transformers import SentenceTransformer
+
+        from hnhub.encode.models import quiet_loading
+
+        with quiet_loading():
+            return SentenceTransformer(str(self.folder))
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{text_table(self._rows())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), self._title())
+
+    def _title(self) -> str:
+        facts = self.facts
+        return (
+            f"{self.folder}: {facts['base_model']} trained on {facts['trained_rows']:,} rows of {facts['dataset']}, "
+            f"{facts['config']}"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        before, after = self.held_out["before"], self.held_out["after"]
+        if before is None or after is None:
+            return [("nothing was held out",)]
+        return [("held out", "before", "after"), *((n, f"{before[n]:.4f}", f"{after[n]:.4f}") for n in before)]
+
+
+def train(
+    data: Run | str | os.PathLike[str],
+    *,
+    config: str,
+    model: BiEncoder,
+    out: str | os.PathLike[str],
+    revision: str | None = None,
+    rows: int | None = None,
+    held_out: float = 0.05,
+    tests: Sequence[CorpusLike | tuple[CorpusLike, str]] | None = None,
+    corpus_folder: str | os.PathLike[str] | None = None,
+    on_leak: Literal["fail", "drop"] = "fail",
+    decontaminate: bool = False,
+    **options: Unpack[TrainOptions],
+) -> Training:
+    """Fine-tune a bi-encoder on a config of a run, a dataset's folder or a Hub repository (at `revision`), into the folder `out`.
+
+    `model` is a sentence-transformers id or folder, or a SentenceTransformer: a copy of it is trained, it stays as it is.
+    The same call goes on from a checkpoint, and returns at once when `out` holds this very model.
+
+    `rows`: train on at most this many, drawn by the seed. `held_out`: the share of the queries held out where there is no dev
+    split. `tests` are what it will be tested on, each a corpus (split `test`) or (corpus, split); None is the corpus that the
+    data names, read from `corpus_folder` if that is given. A training query that equals a test query is an InputError, or with `on_leak="drop"` its rows are left out;
+    `decontaminate` leaves out rows whose passage is relevant to a test query as well. Everything else: `TrainOptions`.
+
+    Raises UsageError for settings that make no sense, InputError for data or a model that there is not, ServiceError if the Hub
+    is needed and doesn't answer, MissingExtra without `hnhub[models]`.
+
+    >>> import hnhub
+    >>> trained = hnhub.train(                                                       # doctest: +SKIP
+    ...     "runs/scifact", config="bm25", model="intfloat/e5-base-v2", out="models/e5-scifact", epochs=1, batch=64,
+    ... )
+    >>> hnhub.evaluate(trained.model(), "scifact")["nDCG@10"]                        # doctest: +SKIP
+    0.7123
+    """
+    name = model_name(model)
+    settings = settings_for(name, **options)
+    source = dataset_name(data)
+    with showing():
+        found = load_training_data(
+            source,
+            config,
+            revision=revision,
+            distil=settings.loss != "ranking",
+            held_out_share=held_out,
+            limit=rows,
+            seed=settings.seed,
+        )
+        wanted = tests or ([found.corpus] if found.corpus else [])
+        if not wanted:
+            raise UsageError(
+                f"{source}: names no corpus, so there is no test material to look for",
+                do='name what you will test on, e.g. tests=["scifact"], or --test-corpus scifact',
+            )
+        splits = [one if isinstance(one, tuple) else (one, "test") for one in wanted]
+        folder = None if corpus_folder is None else Path(corpus_folder)
+        judged = [
+            split_of(open_corpus(corpus) if folder is None else open_corpus(folder, name=str(corpus)), split)
+            for corpus, split in splits
+        ]
+        checked = check_leaks(found, judged, on_leak=on_leak, decontaminate=decontaminate)
+        record = train_stage(Path(out), checked.data, resolve(name), settings, checked.facts)
+    return Training(Path(out), record.facts)

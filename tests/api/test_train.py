@@ -1,0 +1,65 @@
+"""Training and comparing by the library's functions: objects stay as they are, options are those of the settings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+import hnhub
+from hnhub.api.train import TrainOptions
+from hnhub.errors import InputError, UsageError
+from hnhub.learn.plan import Corpus, Plan, Variant
+from hnhub.learn.train import TrainSettings
+
+
+def test_every_setting_is_an_option() -> None:
+    assert set(TrainOptions.__annotations__) == set(TrainSettings.__dataclass_fields__)
+
+
+def test_a_copy_of_an_object_is_trained(dataset: Path, static_model: str, made: Path, tmp_path: Path) -> None:
+    model = SentenceTransformer(static_model, device="cpu")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    options = {"config": "bm25", "out": tmp_path / "model", "tests": [made], "batch": 4, "learning_rate": 0.1}
+    trained = hnhub.train(hnhub.open_run(dataset), model=model, **options)  # type: ignore[arg-type]
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    found = trained.model().state_dict()
+    assert any(not torch.equal(value, before[key]) for key, value in found.items())
+    assert trained.facts["trained_rows"] + trained.facts["held_out_rows"] == 11
+    assert trained.facts["leaks"][0]["corpus"] == "made"
+    assert repr(trained).startswith(f"{tmp_path / 'model'}: SentenceTransformer trained on ")
+    assert "nDCG@10" in trained._repr_html_()
+    stamp = (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns
+    again = hnhub.train(dataset, model=SentenceTransformer(static_model, device="cpu"), **options)  # type: ignore[arg-type]
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns == stamp
+    assert again.facts["history"] == trained.facts["history"]
+
+
+def test_a_wrong_option_or_test_set_is_refused(dataset: Path, static_model: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no training setting 'epoch'"):
+        hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m", epoch=2)  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="tiny"):  # the corpus that the manifest names is not in the catalog
+        hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m")
+
+
+def test_a_plan_in_python_is_compared(
+    made: Path, static_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HNHUB_CORPORA", str(made.parent))
+    plan = Plan(
+        corpora={"made": Corpus()},
+        models={"static": static_model},
+        variants={"base": Variant(), "lexical": Variant(run="bm25")},
+        baseline="base",
+        measures=("nDCG@10",),
+    )
+    with pytest.raises(UsageError, match="give out="):
+        hnhub.compare(plan)
+    found = hnhub.compare(plan, out=tmp_path / "out")
+    (only,) = found.verdicts
+    assert (only.corpus, only.model, only.system, only.baseline) == ("made", "static", "lexical", "base")
+    means = dict(found.to_frame().select("variant", "mean").iter_rows())
+    assert only.difference == pytest.approx(means["lexical"] - means["base"])
+    assert str(only) in (tmp_path / "out" / "results.md").read_text()
+    assert repr(found) == (tmp_path / "out" / "results.md").read_text()
+    assert only.verdict in found._repr_html_()
