@@ -13,9 +13,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Event", "Listener", "in_stage", "listening", "no_bars", "off", "on", "report", "showing"]
+__all__ = [
+    "Event",
+    "Listener",
+    "display",
+    "in_stage",
+    "listening",
+    "no_bars",
+    "off",
+    "on",
+    "report",
+    "showing",
+    "tell",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +45,15 @@ class Event:
     """By reason, what was dropped so far in this piece of work."""
     tokens: int = 0
     """What a language model has read and written so far in this piece of work."""
+    state: Literal["working", "made", "there"] = "working"
+    """`made` or `there` (from an earlier build): the stage is finished; `what` then says what it holds, `done` its rows."""
+    seconds: float = 0.0
+    """Of a stage that was made: how long it took."""
 
     def __str__(self) -> str:
-        """`encoding documents: 512 of 5,183 (10%)`, and what was dropped."""
+        """`encoding documents: 512 of 5,183 (10%)`, and what was dropped; of a stage that is finished what it holds."""
+        if self.state != "working":
+            return f"{self.stage}: {self.what}"
         share = f"{self.done:,} of {self.total:,} ({self.done / self.total:.0%})" if self.total else f"{self.done:,}"
         more = [f"{self.tokens:,} tokens"] if self.tokens else []
         more += [f"{sum(self.dropped.values()):,} dropped"] if self.dropped else []
@@ -61,6 +79,12 @@ def report(
     """Say that `done` of `total` is done. Cheap, but meant for batches, not for single records."""
     if listener := _listener.get():
         listener(Event(what, done, total, _stage.get(), dropped or {}, tokens))
+
+
+def tell(event: Event) -> None:
+    """Say something as it is."""
+    if listener := _listener.get():
+        listener(event)
 
 
 @contextmanager
@@ -108,20 +132,36 @@ def showing() -> Iterator[None]:
     if place is None:
         yield
         return
+    with _display(place) as show, listening(show):
+        yield
+
+
+@contextmanager
+def display() -> Iterator[Listener]:
+    """What `showing` shows by itself, to be handed events: for a listener that does more."""
+    place = _place() if _Switch.on else None
+    if place is None:
+        yield lambda _: None
+        return
+    with _display(place) as show:
+        yield show
+
+
+@contextmanager
+def _display(place: str) -> Iterator[Listener]:
     write = _write_line if place == "terminal" else _notebook()
     last = [0.0]
 
     def show(event: Event) -> None:
         now = time.monotonic()
-        if now - last[0] >= _EVERY[place] or event.done == event.total:
+        if event.state == "working" and (now - last[0] >= _EVERY[place] or event.done == event.total):
             last[0] = now
             write(event)
 
-    with listening(show):
-        try:
-            yield
-        finally:
-            write(None)
+    try:
+        yield show
+    finally:
+        write(None)
 
 
 @contextmanager

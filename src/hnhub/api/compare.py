@@ -147,9 +147,11 @@ def compare(plan: Plan | str | os.PathLike[str], *, out: str | os.PathLike[str] 
     UsageError if another process is at work in `out`, and as `train` and `evaluate`.
 
     >>> import hnhub
-    >>> found = hnhub.compare("bench/compare.toml", out="runs/compare/small")  # doctest: +SKIP
-    >>> print(found.verdicts[0])                                               # doctest: +SKIP
-    scifact, nDCG@10: bm25 against base is undecided (+0.0078, ...)
+    >>> found = hnhub.compare("plan.toml", out="runs/compare/small")
+    >>> [(one.system, one.baseline, one.measure) for one in found.verdicts]
+    [('lexical', 'base', 'nDCG@10')]
+    >>> found.to_frame().columns[4:7]
+    ['measure', 'variant', 'mean']
     """
     from hnhub.learn.compare import compare as carry_out
     from hnhub.learn.search import LexicalSearcher

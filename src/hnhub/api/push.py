@@ -40,8 +40,11 @@ def push(
     elsewhere or somebody else's file in the way; ServiceError if the Hub fails.
 
     >>> import hnhub
-    >>> hnhub.push("runs/scifact", "acme/scifact-hard-negatives", tag="v1.0.0").url  # doctest: +SKIP
-    'https://huggingface.co/datasets/acme/scifact-hard-negatives'
+    >>> done = hnhub.push("runs/tiny", "ann/tiny-hard-negatives", tag="v1.0.0")
+    >>> done.committed, done.verified, done.tag
+    (True, 10, 'v1.0.0')
+    >>> hnhub.push("runs/tiny", "ann/tiny-hard-negatives", tag="v1.0.0").committed
+    False
     """
     target = Target(
         repo,
@@ -59,7 +62,13 @@ def push(
 
 
 def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
-    """What `push` would do now, path by path; nothing is written anywhere. Refuses what `push` refuses."""
+    """What `push` would do now, path by path; nothing is written anywhere. Raises as `push` does before it sends anything.
+
+    >>> import hnhub
+    >>> plan = hnhub.plan_push("runs/tiny", "ann/not-there-yet")
+    >>> plan.commit, {step.action for step in plan.steps}
+    (None, {'add'})
+    """
     check_repo_name(repo)
     folder = _publishable(run)
     return make_plan(connect(), folder, repo)

@@ -168,9 +168,13 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     Raises InputError if there is no finished dataset.
 
     >>> import hnhub
-    >>> run = hnhub.open_run("runs/pydocs")         # doctest: +SKIP
-    >>> run.dataset("bm25", split="train")[0]["query"]  # doctest: +SKIP
-    'What does await do?'
+    >>> run = hnhub.open_run("runs/tiny")
+    >>> run.methods, run.rows["bm25"]
+    (('llm', 'bm25'), {'train': 11})
+    >>> run.dataset("bm25", split="train").column_names
+    ['query', 'positive', 'negative_1', 'negative_2']
+    >>> run.validate()
+    []
     """
     return Run(dataset_folder(Path(path).expanduser()))
 

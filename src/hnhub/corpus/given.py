@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from hnhub.corpus.convert import ACCEPTED
+from hnhub.corpus.load import Source
 from hnhub.corpus.opened import Corpus, opened
 from hnhub.corpus.parquet import DocumentWriter, write_table
 from hnhub.corpus.tables import Column, read_blocks
@@ -77,7 +78,7 @@ def open_given(
     place = parent / f"{name.replace('/', '--')}-{key[:16]}"
     with waiting_lock(parent, place.name):
         record = run_stage(place, parts, make)
-    return opened(place, record)
+    return opened(place, record, Source(name, None, given=place))
 
 
 def file_rows(path: Path) -> Iterator[Row]:

@@ -6,6 +6,7 @@ It comes from a folder, from the Hub at a commit, or from the standard library.
 import logging
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from hnhub.corpus.layout import Layout, find_layout, has_tables
 from hnhub.corpus.spec import CorpusSpec
 from hnhub.errors import InputError, UsageError
 from hnhub.records import Drop
-from hnhub.stages import file_sha256, fingerprint
+from hnhub.stages import StageRecord, file_sha256, fingerprint, read_record
 
 __all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
 
@@ -33,7 +34,7 @@ _CODE_VERSION = 1
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from. At most one of `folder` and `hub_id` is set; neither means the standard library."""
+    """Where a corpus comes from. At most one of `folder`, `hub_id` and `given` is set; none means the standard library."""
 
     name: str
     spec: CorpusSpec | None
@@ -46,6 +47,8 @@ class Source:
     qrels_hub_revision: str | None = None
     chunking: Chunking | None = None
     """Set if `folder` holds documents that are to be cut."""
+    given: Path | None = None
+    """A corpus that was given as objects, as `hnhub.corpus.given` keeps it: a finished folder."""
 
     def identity(self) -> dict[str, Any]:
         """What the corpus is made of, for the fingerprint: file hashes, commits, or Python's version."""
@@ -55,6 +58,8 @@ class Source:
             if self.chunking:
                 identity["chunking"] = asdict(self.chunking)
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
+        elif self.given is not None:
+            identity["given"] = self.given_record().facts["revision"]
         elif self.hub_id is not None:
             identity["hub"] = {self.hub_id: self.hub_revision}
             if self.qrels_hub_id is not None:
@@ -62,6 +67,11 @@ class Source:
         else:
             identity["pydocs"] = pydocs.identity()
         return identity
+
+    def given_record(self) -> StageRecord:
+        """What is recorded of a corpus that was given. Raises InputError if it has gone."""
+        assert self.given is not None
+        return read_record(self.given / "stage.json")
 
 
 def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = None) -> Source:
@@ -113,6 +123,11 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
     Documents with neither title nor text, and judgements on them, are dropped into the ledger; anything else that is
     wrong is an InputError naming file and line. The counts of a catalog corpus must be the catalog's.
     """
+    if source.given is not None:
+        record = source.given_record()
+        for name in record.files:
+            shutil.copyfile(source.given / name, out / name)
+        return dict(record.facts)
     identity = source.identity()
     with _layout(source) as (layout, drops):
         facts = convert(out, layout, drops)

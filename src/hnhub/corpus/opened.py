@@ -1,13 +1,13 @@
 """A corpus loaded once into the cache below `home()`, for whoever reads it: evaluation, training's leak check, a notebook."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from hnhub.corpus.load import make_corpus, resolve
+from hnhub.corpus.load import Source, make_corpus, resolve
 from hnhub.home import home
 from hnhub.stages import StageRecord, fingerprint, run_stage, waiting_lock
 from hnhub.text.table import html_table, text_table
@@ -31,8 +31,13 @@ class Corpus:
     licence: str = "unknown"
     dropped: Mapping[str, int] | None = None
     """Reason -> how many rows of the source were left out; each stands in ledger.parquet."""
-    drop_same_id: bool = False
-    """Its queries are documents: in evaluation a document that bears its query's id is left out, as BEIR does."""
+    source: Source = field(kw_only=True, compare=False)
+    """Where it comes from: what a build of it starts from."""
+
+    @property
+    def drop_same_id(self) -> bool:
+        """Its queries are documents: in evaluation a document that bears its query's id is left out, as BEIR does."""
+        return bool(self.source.spec and self.source.spec.drop_same_id)
 
     def to_frame(self, table: Literal["documents", "queries", "qrels", "ledger"] = "documents") -> pl.DataFrame:
         """A whole table as a polars frame; columns in `hnhub.schema`."""
@@ -66,10 +71,10 @@ def open_named(name: str, folder: Path | None = None) -> Corpus:
     place = parent / f"{source.name}-{fingerprint(identity)[:16]}"
     with waiting_lock(parent, place.name):
         record = run_stage(place, {"source": identity}, lambda out, _: make_corpus(out, source))
-    return opened(place, record, drop_same_id=bool(source.spec and source.spec.drop_same_id))
+    return opened(place, record, source)
 
 
-def opened(place: Path, record: StageRecord, *, drop_same_id: bool = False) -> Corpus:
+def opened(place: Path, record: StageRecord, source: Source) -> Corpus:
     """A corpus stage that is finished."""
     facts = record.facts
     return Corpus(
@@ -80,7 +85,7 @@ def opened(place: Path, record: StageRecord, *, drop_same_id: bool = False) -> C
         judged={split: count for split, count in _judged(place).items() if count},
         licence=str(facts["licence"]),
         dropped=facts["dropped"],
-        drop_same_id=drop_same_id,
+        source=source,
     )
 
 

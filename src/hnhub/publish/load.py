@@ -31,6 +31,10 @@ def load_run(path: str | Path, config: str | None = None, *, corpus: str | Path 
     Without `config`: the first that trains. A dataset that publishes ids only needs `corpus`, your own copy of it as a
     build leaves it (`runs/<corpus>/corpus`): the texts are joined from there. Raises InputError if there is no such dataset or
     config, or the texts are missing.
+
+    >>> import hnhub
+    >>> hnhub.load_run("runs/tiny", "bm25")["train"].num_rows
+    11
     """
     builder = HardNegatives(dataset_folder(Path(path)), config, corpus=Path(corpus) if corpus else None)
     with no_bars():
