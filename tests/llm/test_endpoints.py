@@ -37,6 +37,22 @@ def test_address(given, base, credentials):
     assert address(given) == (base, credentials)
 
 
+def test_user_and_query_of_an_address():
+    assert address("http://u:p%40ss@host/v1?api-version=1&key=x") == ("http://host?api-version=1&key=x", "u:p@ss")
+    door = Door.to(None, "http://host/base?api-version=1")
+    assert (door.url, door.query) == ("http://host/base", "?api-version=1")
+    assert "api-version" not in repr(door)
+
+
+@pytest.mark.parametrize("api", ["openai", "auto"])
+def test_a_gateway_that_forbids_unknown_paths_is_no_obstacle(api, tmp_path, ask_for):
+    with Scripted(forbids=True) as server:
+        url = f"{server.url}?api-version=7"
+        with open_model([url], journal=tmp_path / "j.sqlite", api=api) as model:
+            assert next(iter(model.ask([ask_for(1)]))).failure is None
+        assert server.queries == {"api-version=7"}
+
+
 def test_secrets_go_only_where_they_belong_and_nowhere_else(monkeypatch, tmp_path, ask_for, caplog):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("HNHUB_API_KEY", "key_secret")

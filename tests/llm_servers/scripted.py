@@ -52,10 +52,15 @@ class Scripted:
         text: Callable[[str, int], str] = answer_to,
         tgi: bool = False,
         completions: bool = False,
+        forbids: bool = False,
         port: int = 0,
     ) -> None:
         self.fault, self.delay, self.at_once, self.text, self.tgi = fault, delay, at_once, text, tgi
         self.completions = completions
+        self.forbids = forbids
+        """Like a gateway that answers 403 for every path that it does not know."""
+        self.queries: set[str] = set()
+        """What stood behind `?` in requests."""
         self.tries: Counter[str] = Counter()
         """Requests that came, by question and seed."""
         self.answered: Counter[str] = Counter()
@@ -115,6 +120,8 @@ class Scripted:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         verb, path, _ = head.split(" ", 2)
+        path, _, query = path.partition("?")
+        self.queries.add(query)
         length = next((int(line.split(":")[1]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
         data = await reader.readexactly(length)
         if verb == "get":
@@ -142,7 +149,7 @@ class Scripted:
             return _send(writer, 200, told)
         if path == "/v1/models" and not self.tgi:
             return _send(writer, 200, {"data": [{"id": "scripted", "owned_by": "tests"}]})
-        return _send(writer, 404, {"error": "not found"})
+        return _send(writer, 403 if self.forbids else 404, {"error": "not found"})
 
     async def _answer(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         self.bodies.append(body)
@@ -204,7 +211,10 @@ class Scripted:
                 writer.write(b"1\r\n \r\n")
                 await writer.drain()
                 await asyncio.sleep(0.02)
-        if fault == "hung socket":
+        if fault == "half a body":
+            writer.write(head + f"Content-Length: {len(data)}\r\n\r\n".encode() + data[: len(data) // 2])
+            await writer.drain()
+        if fault in ("hung socket", "half a body"):
             await asyncio.sleep(3600)
         if fault == "reset in mid-answer":
             writer.write(head + f"Content-Length: {len(data)}\r\n\r\n".encode() + data[:20])

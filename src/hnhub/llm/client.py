@@ -34,6 +34,8 @@ _FIRST_LIMIT = 8
 """Requests in flight that an endpoint gets before it has shown what it can do."""
 _AHEAD = 4
 """Requests read ahead of the oldest unanswered one, in multiples of those that may be in flight."""
+_LOOK = 5.0
+"""Seconds after which one who waits for an answer looks whether those who bring it still live."""
 _APIS = ("auto", "tgi", "openai", "openai-completions")
 
 
@@ -55,6 +57,8 @@ class _Stream:
 
     pending: deque[_Pending] = field(default_factory=deque)
     flying: dict[bytes, list[_Pending]] = field(default_factory=dict)
+    arrived: deque[tuple[bytes, Request, Stored | Failed]] = field(default_factory=deque)
+    """Outcomes that are in the journal and that nobody has looked at."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
 
@@ -163,9 +167,8 @@ class Model:
             if (stored := self._journal.find(key)) is not None:
                 self._take(pending, variant, stored)
                 continue
-            with stream.changed:
-                waiting = stream.flying.setdefault(key, [])
-                waiting.append(pending)
+            waiting = stream.flying.setdefault(key, [])
+            waiting.append(pending)
             if len(waiting) == 1:
                 with self._shared:
                     self._dispatcher.endpoints = self._dispatcher.endpoints or self._start()
@@ -174,15 +177,18 @@ class Model:
             return
 
     def _arrived(self, stream: _Stream, key: bytes, variant: Request, outcome: Stored | Failed) -> None:
-        """An outcome is in the journal (called in its thread)."""
+        """An outcome is in the journal (called in its thread, where nothing is read or asked)."""
         with stream.changed:
-            waiting = stream.flying.pop(key)
-        for pending in waiting:
-            self._take(pending, variant, outcome)
-            self._advance(stream, pending)
-        with stream.changed:
-            if stream.pending and stream.pending[0].answer is not None:
-                stream.changed.notify()
+            stream.arrived.append((key, variant, outcome))
+            stream.changed.notify()
+
+    def _read(self, stream: _Stream) -> None:
+        """Look at what has arrived, and ask again where it was no answer."""
+        while stream.arrived:
+            key, variant, outcome = stream.arrived.popleft()
+            for pending in stream.flying.pop(key):
+                self._take(pending, variant, outcome)
+                self._advance(stream, pending)
 
     def _take(self, pending: _Pending, variant: Request, outcome: Stored | Failed) -> None:
         """Turn an outcome into the answer, or count a bad ask."""
@@ -236,12 +242,17 @@ class Model:
 
     def _next(self, stream: _Stream) -> _Pending:
         head = stream.pending[0]
-        with stream.changed:
-            while head.answer is None:
+        while True:
+            self._read(stream)
+            if head.answer is not None:
+                return stream.pending.popleft()
+            with stream.changed:
+                if stream.arrived:
+                    continue
                 if error := self._dispatcher.fatal if self._stopped else self._journal.error():
                     raise error
-                stream.changed.wait()
-        return stream.pending.popleft()
+                self._dispatcher.check()
+                stream.changed.wait(_LOOK)
 
     def _wake_all(self) -> None:
         self._stopped = self._dispatcher.fatal is not None
@@ -285,8 +296,8 @@ def open_model(
     """Open the model that the endpoints serve.
 
     `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `max_in_flight` requests at most are
-    sent to one endpoint at once; `deadline` seconds may a try take, `patience` seconds may pass without any answer,
-    `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
+    sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
+    `hnhub.llm.dispatch`), `patience` seconds may pass without any answer, `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
     completions, where neither the server nor the Hub has the model's; its digest stands with the revision.
 
     Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
@@ -370,6 +381,7 @@ def _find(
     for one in dict.fromkeys(given):
         url, credentials = address(one)
         door = Door.to(dispatcher.session, url, credentials)
+        url = door.url
         place = canonical_json([url, api, model])
         try:
             served = dispatcher.run(detect(door, api, model))

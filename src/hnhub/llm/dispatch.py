@@ -31,6 +31,10 @@ _OUT = 18
 """Strikes of one request before it is given up: a passing fault (a server that restarts) must not cost a row."""
 _LAST_STRAW = 3
 """Requests in a row that used up their tries before the endpoints count as broken."""
+_LATE_AT_ONCE = 8
+"""Tries that may be late together at an endpoint of which nothing was heard since."""
+_LOOK = 5.0
+"""Seconds after which one who waits looks whether the thread still lives."""
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY = 5.0
 _LONGEST_ASKED = 600.0
@@ -47,6 +51,8 @@ class Job:
     then: Callable[[Stored | Failed], None]
     strikes: int = 0
     tries: int = 0
+    hung: bool = False
+    """A try was cut off at a deadline that followed the others' latencies."""
 
     @cached_property
     def worst(self) -> tuple[int, int]:
@@ -54,11 +60,45 @@ class Job:
         return worst_case(self.request)
 
 
+@dataclass(eq=False)
+class _Place:
+    """What a try takes up at an endpoint: one of the requests that it gets at once, until it is done or late."""
+
+    endpoint: Endpoint
+    sent: float
+    late: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+    def leave(self) -> bool:
+        """Take up no place any more; False where too many are late and the endpoint has not been heard of since."""
+        endpoint = self.endpoint
+        if endpoint.heard < self.sent and endpoint.late >= _LATE_AT_ONCE:
+            return False
+        self.late = True
+        endpoint.in_flight -= 1
+        endpoint.late += 1
+        return True
+
+    def give_up(self) -> None:
+        """The try is done."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.late:
+            self.endpoint.late -= 1
+        else:
+            self.endpoint.in_flight -= 1
+
+
 class Dispatcher:
     """Spreads jobs over endpoints, tries again, keeps within the budget, and writes outcomes to the journal."""
 
     def __init__(self, journal: Journal, budget: Budget, *, deadline: float, patience: float) -> None:
-        """`deadline`: seconds for one try; `patience`: seconds without any answer before the endpoints count as gone."""
+        """`deadline`: seconds that one try may take; `patience`: seconds without any answer before the endpoints count as gone.
+
+        A try that takes much longer than others (`Endpoint.late_after`) goes on, but its place is given to another request, so one
+        that hangs holds nobody up. It is cut off only long after every answer so far (`Endpoint.first_deadline`), and tried again with the
+        whole deadline, so that no slow answer is paid for without end.
+        """
         self.journal = journal
         self.budget = budget
         self.deadline = deadline
@@ -79,13 +119,26 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._random = random.Random()
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._bug)
         self._thread = threading.Thread(target=self._loop.run_forever, name="hnhub-llm", daemon=True)
         self._thread.start()
         self.session: aiohttp.ClientSession = self.run(open_session())
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop's thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        while True:
+            try:
+                return future.result(timeout=_LOOK)
+            except TimeoutError:
+                if future.done():
+                    raise  # the coroutine's own
+                self.check()
+
+    def check(self) -> None:
+        """Raise ServiceError if the thread that brings answers has ended: nobody may wait for it."""
+        if not self._thread.is_alive():
+            raise ServiceError("the thread that asks the endpoints has ended", do="report this, and run again")
 
     def submit(self, job: Job) -> None:
         """Take a job; from any thread."""
@@ -106,7 +159,8 @@ class Dispatcher:
             raise
         written = threading.Event()
         self.journal.when_written(written.set)
-        written.wait()
+        while not written.wait(_LOOK) and self.journal.error() is None:
+            pass
 
     def close(self) -> None:
         """Stop the loop and its thread."""
@@ -187,6 +241,13 @@ class Dispatcher:
             self._timer = self._loop.call_at(wake, self._wake)
         return best
 
+    def _bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What would only be logged, and leave those who wait without an answer."""
+        error = context.get("exception")
+        log.error("asking ended in a bug: %s", context.get("message"), exc_info=error)
+        if isinstance(error, Exception):
+            self._fail(ServiceError(f"asking ended in a bug ({type(error).__name__}: {error})", do="report this"))
+
     def _wake(self) -> None:
         self._timer = None
         self._pump()
@@ -201,8 +262,11 @@ class Dispatcher:
     async def _try(self, job: Job, endpoint: Endpoint) -> None:
         sent, structured = self._loop.time(), endpoint.structured
         self.sent[job.request.method] += 1
+        place = _Place(endpoint, sent)
+        self._watch(place)
+        deadline = self.deadline if job.hung else min(self.deadline, endpoint.first_deadline())
         try:
-            reply = await send(endpoint, job.request, self.deadline)
+            reply = await send(endpoint, job.request, deadline)
         except Fault as fault:
             self._spend(job, job.worst if fault.charged else (0, 0))
             self.faults[fault.reason] += 1
@@ -220,10 +284,24 @@ class Dispatcher:
             self._spend(job, used)
             self._alive = self._loop.time()
             self._exhausted = endpoint.faults = 0
-            endpoint.pace.answered(self._alive, sent, full=bool(self._ready))
+            endpoint.latencies.append(self._alive - sent)
+            endpoint.heard = self._alive
+            if not place.late:
+                endpoint.pace.answered(self._alive, sent, full=bool(self._ready))
             self._write(job, endpoint, Stored(reply.text, reply.finish, *used, endpoint.served.server))
         finally:
-            endpoint.in_flight -= 1
+            place.give_up()
+
+    def _watch(self, place: "_Place") -> None:
+        """Give the place of a try to another when it is late, and look again if it can't be given yet."""
+        if place.endpoint.pace.most > 1:
+            place.timer = self._loop.call_later(place.endpoint.late_after(), self._late, place)
+
+    def _late(self, place: "_Place") -> None:
+        if place.leave():
+            self._pump()
+        else:
+            self._watch(place)
 
     def _spend(self, job: Job, used: tuple[int, int]) -> None:
         self.budget.settle(job.worst if self.budget.limited else (0, 0), *used)
@@ -280,6 +358,7 @@ class Dispatcher:
 
     def _again(self, job: Job, endpoint: Endpoint, fault: Fault) -> None:
         job.tries += 1
+        job.hung = job.hung or fault.late
         job.strikes += _STRIKES[fault.kind]
         if job.strikes < _OUT:
             wait = self._backoff(job.tries, _LONGEST_RETRY) if fault.wait is None else min(fault.wait, _LONGEST_ASKED)

@@ -1,9 +1,11 @@
 """Endpoints: what the user named, what is found there, and sending one request to it."""
 
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import protocols
@@ -14,6 +16,11 @@ from hnhub.llm.types import Message, Request
 from hnhub.stages import fingerprint
 
 __all__ = ["Endpoint", "Served", "address", "detect", "send"]
+
+_LATE, _LATE_FACTOR, _LATE_UNKNOWN = 1.0, 4.0, 10.0
+"""Seconds, and how many times the latency that nine of ten answers kept: a try that takes longer is late. And while none came."""
+_FLOOR, _FLOOR_FACTOR = 60.0, 20.0
+"""Seconds, and how many times the longest latency of late: no first try is cut off before."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,13 @@ class Endpoint:
     """What has to happen before a request (the embedded server's saved prompt); gives members for the body."""
     structured: bool = True
     in_flight: int = 0
+    """Tries under way that are not late."""
+    late: int = 0
+    """Tries under way that have taken so long that they don't count (`hnhub.llm.dispatch`)."""
+    heard: float = 0.0
+    """When the last answer came (the loop's clock)."""
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    """Seconds that the latest answers took."""
     not_before: float = 0.0
     """Left out until then (the loop's clock)."""
     faults: int = 0
@@ -51,9 +65,18 @@ class Endpoint:
     dead: str | None = None
     """Why it is left out for good."""
 
+    def late_after(self) -> float:
+        """Seconds after which a try is late."""
+        usual = sorted(self.latencies)
+        return max(_LATE, _LATE_FACTOR * usual[len(usual) * 9 // 10]) if usual else _LATE_UNKNOWN
+
+    def first_deadline(self) -> float:
+        """Seconds that the first try of a request gets at least."""
+        return max(_FLOOR, _FLOOR_FACTOR * max(self.latencies)) if self.latencies else math.inf
+
 
 def address(given: str) -> tuple[str, str | None]:
-    """The base URL of an endpoint and the credentials in it. Raises UsageError for what is no http(s) URL.
+    """The base URL of an endpoint, with its query if it has one, and the credentials in it. Raises UsageError for what is no http(s) URL.
 
     `hf:providers` is Hugging Face's Inference Providers, `hf:NAMESPACE/NAME` a dedicated Inference Endpoint, both
     through `huggingface_hub`.
@@ -66,9 +89,9 @@ def address(given: str) -> tuple[str, str | None]:
             f"endpoint {given!r} is no address",
             do="give http(s)://HOST[:PORT], hf:providers, hf:NAMESPACE/NAME or local",
         )
-    credentials = None if parts.username is None else f"{parts.username}:{parts.password or ''}"
+    credentials = None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     path = parts.path.rstrip("/").removesuffix("/v1")
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", "")), credentials
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, parts.query, "")), credentials
 
 
 def _hugging_face(name: str) -> str:
@@ -93,7 +116,7 @@ def _hugging_face(name: str) -> str:
 async def detect(door: Door, api: str, model: str | None) -> Served:
     """Ask an endpoint what it is. Raises Fault (`lost`, `broken`, `useless`, `refused`, `fatal`)."""
     if api in ("auto", "tgi"):
-        info = await door.get("/info")
+        info = await (door.get_optional if api == "auto" else door.get)("/info")
         if isinstance(info, dict) and "model_id" in info and ("router" in info or "max_total_tokens" in info):
             version = info.get("version")
             return Served("tgi", info["model_id"], info.get("model_sha"), f"TGI {version}" if version else "TGI")
@@ -124,14 +147,14 @@ async def _server(door: Door, entry: Mapping[str, Any]) -> tuple[str | None, tup
     """Kind and version of the server, and the chat template if it tells."""
     owner = str(entry.get("owned_by", ""))
     if owner == "llamacpp":
-        props = await door.get("/props")
+        props = await door.get_optional("/props")
         props = props if isinstance(props, dict) else {}
         text = props.get("chat_template")
         template = (text, str(props.get("eos_token") or "")) if isinstance(text, str) and text else None
         return f"llama.cpp {props.get('build_info', '')}".strip(), template
     for path, name in (("/version", "vLLM"), ("/get_server_info", "SGLang")):
         if owner in ("", name.lower()):
-            told = await door.get(path)
+            told = await door.get_optional(path)
             if isinstance(told, dict) and isinstance(told.get("version"), str):
                 return f"{name} {told['version']}", None
     return owner or None, None

@@ -8,12 +8,13 @@ takes the same path through re-asks and sends nothing. A failure is stored apart
 
 import hashlib
 import json
+import logging
 import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,8 @@ from hnhub.llm.types import Message, Request
 from hnhub.stages import canonical_json
 
 __all__ = ["Failed", "Journal", "Stored", "export", "prune", "reading", "request_key", "stats"]
+
+log = logging.getLogger(__name__)
 
 _APPLICATION = 0x686E6875  # "hnhu", so that `file` and we know the file
 _VERSION = 1
@@ -116,7 +119,7 @@ class Journal:
         self._reading = threading.Lock()
         self._writes: queue.SimpleQueue[_Write | Callable[[], None] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
-        self._broken: sqlite3.Error | None = None
+        self._broken: Exception | None = None
         self.on_broken: Callable[[], None] = lambda: None
         """Called in the writing thread when it has to give up (a full disk, say)."""
 
@@ -147,10 +150,8 @@ class Journal:
         Where another build was first with an answer to the same request, `then` gets that one. Raises InputError if
         the file can't be written any more.
         """
-        if self._broken:
-            raise InputError(
-                f"{self.path}: can't be written ({self._broken})", do="make room or mend it, and run again"
-            )
+        if error := self.error():
+            raise error
         if self._writer is None:
             self._writer = threading.Thread(target=self._write_all, name="hnhub-journal", daemon=True)
             self._writer.start()
@@ -168,7 +169,12 @@ class Journal:
         """What stopped the writing, if anything did."""
         if self._broken is None:
             return None
-        return InputError(f"{self.path}: can't be written ({self._broken})", do="make room or mend it, and run again")
+        if isinstance(self._broken, sqlite3.Error):
+            return InputError(
+                f"{self.path}: can't be written ({self._broken})", do="make room or mend it, and run again"
+            )
+        what = f"{type(self._broken).__name__}: {self._broken}"
+        return InputError(f"{self.path}: the writer ended in a bug ({what})", do="report this, and run again")
 
     def remember(self, endpoint: str, served: dict[str, Any]) -> None:
         """Keep what an endpoint said it serves, for a rerun that finds it gone and needs nothing from it."""
@@ -183,14 +189,16 @@ class Journal:
 
     def when_written(self, call: Callable[[], None]) -> None:
         """Call, in the writing thread, when all that was added so far is on the disk; at once if nothing was."""
-        if self._writer is None or self._broken:
+        if self._writer is None or self._broken or not self._writer.is_alive():
             call()
         else:
             self._writes.put(call)
 
     def _write_all(self) -> None:
-        connection = _connect(self.path)
+        batch: list[_Write | Callable[[], None]] | None = []
+        connection = None
         try:
+            connection = _connect(self.path)
             while (batch := self._next_batch()) is not None:
                 writes = [item for item in batch if isinstance(item, _Write)]
                 outcomes = self._write(connection, writes)
@@ -200,18 +208,23 @@ class Journal:
                 for item in batch:
                     if not isinstance(item, _Write):
                         item()
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait have to hear of it
+            if not isinstance(error, sqlite3.Error):
+                log.exception("the journal's writer ended in a bug")
             self._broken = error
             self.on_broken()
-            self._give_up()
+            self._give_up(batch or ())
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
-    def _give_up(self) -> None:
+    def _give_up(self, batch: "Sequence[_Write | Callable[[], None]]") -> None:
         """Nobody may wait for what will never be written."""
-        while (item := self._writes.get()) is not None:
+        waiting: list[_Write | Callable[[], None]] = list(batch)
+        while item := waiting.pop() if waiting else self._writes.get():
             if not isinstance(item, _Write):
-                item()
+                with suppress(Exception):
+                    item()
 
     def _next_batch(self) -> "list[_Write | Callable[[], None]] | None":
         """All that comes within a moment of the first, at most so many. None at the end."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from hnhub.llm.types import Message, Request
+from hnhub.llm.wire_json import clean, decode, token_count
 
 __all__ = ["Api", "Fault", "Reply", "body", "fault_of_status", "path", "read_reply"]
 
@@ -39,14 +40,18 @@ class Fault(Exception):
     `useless` (an answer that none can use, or that came too late), `rejected` (this request is bad, the next may not be), `fatal` (no request will do).
     """
 
-    def __init__(self, kind: str, reason: str, *, wait: float | None = None, charged: bool = False) -> None:
+    def __init__(
+        self, kind: str, reason: str, *, wait: float | None = None, charged: bool = False, late: bool = False
+    ) -> None:
         super().__init__(reason)
         self.kind = kind
-        self.reason = reason
+        self.reason = clean(reason)
         self.wait = wait
         """Seconds that the server asked to wait."""
         self.charged = charged
         """Tokens may have been made (and billed) for nothing."""
+        self.late = late
+        """Cut off at the deadline."""
 
 
 def path(api: Api) -> str:
@@ -108,14 +113,15 @@ def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: by
     if "json" not in content_type:
         raise Fault("useless", f"an answer of type {content_type or 'unknown'}, not JSON", charged=True)
     try:
-        content = json.loads(data)
+        content = decode(data)
     except ValueError as error:
         raise Fault("useless", "an answer that is not valid JSON", charged=True) from error
     try:
         reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         # No ": ", since what follows one is taken for the server's own words and is not published.
-        raise Fault("useless", f"an answer without its parts ({error!r})", charged=True) from error
+        reason = f"an answer without its parts ({error!r})"[:200]
+        raise Fault("useless", reason, charged=True) from error
     if not reply.text.strip():
         raise Fault("useless", "an empty answer", charged=True)
     return reply
@@ -129,9 +135,9 @@ def _tgi_reply(content: Any, headers: Mapping[str, str]) -> Reply:
     prompt = headers.get("x-prompt-tokens")
     return Reply(
         _text(content["generated_text"]),
-        details.get("finish_reason"),
-        None if prompt is None else int(prompt),
-        None if completion is None else int(completion),
+        _word(details.get("finish_reason")),
+        token_count(prompt),
+        token_count(completion),
     )
 
 
@@ -139,7 +145,12 @@ def _openai_reply(api: Api, content: Any) -> Reply:
     choice = content["choices"][0]
     text = _text(choice["message"]["content"] if api == "openai" else choice["text"])
     usage = content.get("usage") or {}
-    return Reply(text, choice.get("finish_reason"), usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    counts = (token_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+    return Reply(text, _word(choice.get("finish_reason")), *counts)
+
+
+def _word(value: Any) -> str | None:
+    return value[:40] if isinstance(value, str) else None
 
 
 def _text(value: Any) -> str:
@@ -166,7 +177,7 @@ def _detail(data: bytes) -> str:
     """The message in any of the error shapes: OpenAI's, TGI's, FastAPI's, plain text."""
     text = data[:4000].decode("utf-8", "replace")
     try:
-        content = json.loads(data)
+        content = decode(data)
         if isinstance(content, dict):
             error = content.get("error", content.get("message", content.get("detail", content)))
             text = str(error.get("message", error)) if isinstance(error, dict) else str(error)

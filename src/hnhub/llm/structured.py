@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from hnhub.llm.types import Request
+from hnhub.llm.wire_json import cleaned
 
 __all__ = ["ASKS", "another_ask", "read"]
 
@@ -48,7 +49,7 @@ def read(text: str, schema: str) -> tuple[Any, str | None]:
     for value in _values(_THINKING.sub("", text)):
         problem = _problem(value, wanted, "answer")
         if problem is None:
-            return value, None
+            return cleaned(value), None
         wrong = problem
     return None, wrong
 
@@ -66,6 +67,8 @@ def _values(text: str) -> list[Any]:
         try:
             value, end = decoder.raw_decode(text, position)
             found.append(value)
+        except RecursionError:
+            return found
         except ValueError:
             end = position + 1
             if (value := _forgiven(text[position:])) is not None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hnhub.llm.protocols import Fault, fault_of_status
+from hnhub.llm.wire_json import decode
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,6 +22,8 @@ __all__ = ["Door", "open_session", "retry_after"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of an answer; more is an answer that never ends."""
+_IDLE = 10.0
+"""Seconds without a byte after an answer has begun: servers send one in a piece, so the line is dead."""
 _CONNECTING = 10.0
 """Seconds that a connection may take."""
 _ASKING = 10.0
@@ -46,15 +49,28 @@ class Door:
     url: str
     """Without `/v1` and without credentials; safe to print."""
     headers: Mapping[str, str] = field(repr=False)
+    query: str = field(repr=False, default="")
+    """With its `?`; a gateway's version or key."""
     proxy: str | None = field(repr=False, default=None)
 
     @classmethod
     def to(cls, session: "aiohttp.ClientSession", url: str, credentials: str | None = None) -> "Door":
         """The door to a URL, with the secret that belongs to its host and the proxy that the environment names."""
+        url, mark, query = url.partition("?")
         parts = urlsplit(url)
         # Asked here, once: aiohttp's own trust_env reads the environment and .netrc for every request (2 ms).
         proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-        return cls(session, url, _headers(parts.hostname or "", credentials, secure=parts.scheme == "https"), proxy)
+        headers = _headers(parts.hostname or "", credentials, secure=parts.scheme == "https")
+        return cls(session, url, headers, mark + query, proxy)
+
+    async def get_optional(self, path: str) -> Any:
+        """The JSON there, or None also where the server wants no part of us: a gateway may forbid what it does not know."""
+        try:
+            return await self.get(path)
+        except Fault as fault:
+            if fault.kind != "fatal":
+                raise
+            return None
 
     async def get(self, path: str) -> Any:
         """The JSON there, or None if there is none. Raises Fault if the server is not there or wants no part of us."""
@@ -62,7 +78,7 @@ class Door:
         if status in (401, 403, 429, 503):
             raise fault_of_status(status, data, retry_after(headers))
         try:
-            return json.loads(data) if status == 200 else None
+            return decode(data) if status == 200 else None
         except ValueError:
             return None
 
@@ -85,31 +101,50 @@ class Door:
             async with (
                 asyncio.timeout(deadline),
                 self.session.request(
-                    verb, self.url + path, headers=self.headers, data=data, allow_redirects=False, proxy=self.proxy
+                    verb,
+                    self.url + path + self.query,
+                    headers=self.headers,
+                    data=data,
+                    allow_redirects=False,
+                    proxy=self.proxy,
                 ) as response,
             ):
                 begun = True
                 content = await _read(response)
                 return response.status, response.headers, content
+        except _IdleError as error:
+            raise Fault("broken", "connection idle in mid-answer", charged=True) from error
         except aiohttp.ClientConnectorError as error:
             raise Fault("lost", f"no connection ({error.os_error.strerror or type(error).__name__})") from error
         except TimeoutError as error:
-            raise Fault("useless", f"no answer within {deadline:g} s", charged=True) from error
+            raise Fault("useless", f"no answer within {deadline:g} s", charged=True, late=True) from error
         except (aiohttp.ClientError, OSError) as error:
             where = "in mid-answer" if begun else "before an answer"
             raise Fault("broken", f"connection lost {where}", charged=True) from error
 
 
+class _IdleError(Exception):
+    """No byte came for _IDLE seconds."""
+
+
 async def _read(response: "aiohttp.ClientResponse") -> bytes:
-    if response.content_length is not None and response.content_length <= _LARGEST:
-        return await response.read()
     content = bytearray()
-    async for chunk in response.content.iter_any():
+    while True:
+        # Some gateways send headers, and blanks to keep the line open, long before the model has done.
+        idle = _IDLE if content.strip() else None
+        try:
+            async with asyncio.timeout(idle) as waiting:
+                chunk = await response.content.readany()
+        except TimeoutError as error:
+            if waiting.expired():
+                raise _IdleError from error
+            raise
+        if not chunk:
+            return bytes(content)
         content += chunk
         if len(content) > _LARGEST:
             response.close()
             raise Fault("useless", f"an answer of over {_LARGEST} bytes", charged=True)
-    return bytes(content)
 
 
 def _headers(host: str, credentials: str | None, *, secure: bool) -> dict[str, str]:
