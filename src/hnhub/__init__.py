@@ -1,6 +1,6 @@
 """hnhub: build, check, publish and prove hard-negative training data for dense retrieval.
 
-    run = hnhub.open_run("runs/scifact")                     # what a build has made
+    run = hnhub.build("scifact", methods=["bm25"])           # or open_run("runs/scifact"): what a build has made
     trained = hnhub.train(run, config="bm25", model="intfloat/e5-base-v2", out="models/e5")
     hnhub.evaluate(trained.model(), "scifact")
 
@@ -24,6 +24,7 @@ __all__ = [
     "Training",
     "Verdict",
     "__version__",
+    "build",
     "compare",
     "errors",
     "evaluate",
@@ -41,6 +42,7 @@ logging.getLogger("hnhub").addHandler(logging.NullHandler())  # nothing is print
 
 if TYPE_CHECKING:
     from hnhub import errors, progress
+    from hnhub.api.build import build
     from hnhub.api.compare import Comparison, Verdict, compare, verdict
     from hnhub.api.evaluate import evaluate
     from hnhub.api.inputs import open_corpus
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from hnhub.records import Recipe
 else:
     _PLACES = {
+        "hnhub.api.build": ("build",),
         "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
         "hnhub.api.evaluate": ("evaluate",),
         "hnhub.api.inputs": ("open_corpus",),

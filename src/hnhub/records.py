@@ -1,23 +1,70 @@
 """The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 __all__ = [
     "METHODS",
     "PAPER_METHODS",
     "Document",
     "Drop",
+    "Method",
     "Provenance",
     "Recipe",
+    "RecipeOptions",
     "Verdict",
     "contents",
     "held_out_split",
     "parent_of",
 ]
 
-METHODS = ("llm", "llm-pos", "bm25", "dense", "ce", "hybrid")
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to get negatives: what it is, and what follows from that wherever methods differ."""
+
+    says: str
+    """What its negatives are, in the words of the card."""
+    sources: tuple[str, ...] = ()
+    """The methods whose candidates it is made from."""
+    further_sources: tuple[str, ...] = ()
+    """And these where the recipe names a bi-encoder."""
+    task: str | None = None
+    """Of a language model: what it is asked for. Set if its texts are written, and no passages of the corpus."""
+    scores_positive: bool = False
+    """Its scorer scores the positive too, so that the positive-aware cut applies."""
+    encodes: bool = False
+    """It needs a bi-encoder."""
+
+    @property
+    def written(self) -> bool:
+        """A language model wrote its texts; they are no passages of the corpus."""
+        return self.task is not None
+
+
+METHODS: Mapping[str, Method] = {
+    "llm": Method(
+        says="a language model wrote a passage that looks relevant but is not, from the text of the query only; no corpus "
+        "passage is involved",
+        task="negative",
+    ),
+    "llm-pos": Method(
+        says="a language model wrote a passage that looks relevant but is not, from the query and its positive",
+        task="negative-pos",
+    ),
+    "bm25": Method(says="the documents that BM25 ranks highest for the query"),
+    "dense": Method(says="the documents whose embeddings are nearest to the query's", encodes=True),
+    "ce": Method(
+        says="candidates of a first retriever, scored",
+        sources=("bm25",),
+        further_sources=("dense",),
+        scores_positive=True,
+    ),
+    "hybrid": Method(
+        says="BM25's and the bi-encoder's rankings, merged by reciprocal rank fusion", sources=("bm25", "dense")
+    ),
+}
 """Every way to get negatives, in the order in which they are published."""
 
 PAPER_METHODS = ("llm", "bm25", "ce")
@@ -126,3 +173,27 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for fingerprints and the manifest."""
         return asdict(self)
+
+
+class RecipeOptions(TypedDict, total=False):
+    """The decisions of a recipe that one word or number can change; `Recipe` says each one's meaning and default."""
+
+    queries: int
+    queries_from: Literal["llm", "qrels"]
+    round_trip: int | None
+    negatives: int
+    depth: int
+    seed: int
+    model: str | None
+    temperature: float
+    top_p: float
+    bi_encoder: str | None
+    faiss: str | None
+    cross_encoder: str
+    max_percent: float | None
+    max_margin: float | None
+    judge: Literal["llm", "ce"] | None
+    sampling: Literal["top", "random", "weighted"]
+    rank_min: int
+    rank_max: int | None
+    on_shortfall: Literal["drop", "keep", "fail"]

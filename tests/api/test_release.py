@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hnhub.api.release import Item, build_dataset, read_plan, run_release, summary
-from hnhub.errors import HnhubError, InputError, ServiceError
+from hnhub.api.release import Item, read_plan, release, summary
+from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.plan import Plan
-from hnhub.publish.push import Pushed
+from hnhub.publish.push import Pushed, Target
 from hub_client import Site, make_folder
+from small_corpus import write_corpus
 
 PLAN = """
 namespace = "ann"
@@ -33,15 +34,16 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
     first, second = read_plan(write(tmp_path, PLAN)).items()
-    assert first.build == (
-        "scifact", "--out", "runs", "--method", "bm25", "--method", "ce", "--negatives", "3",
-        "--endpoint", "http://a", "--endpoint", "http://b", "--queries-from", "qrels", "--queries", "50",
-    )  # fmt: skip
+    assert first.source == ("scifact", None)
+    assert first.options == {
+        "out": "runs", "methods": ["bm25", "ce"], "negatives": 3, "endpoint": ["http://a", "http://b"],
+        "queries_from": "qrels", "queries": 50,
+    }  # fmt: skip
     assert first.target.repo == "ann/scifact-hard-negatives"
     assert second.target.repo == "ann/My-corpus-hard-negatives"
     assert second.target.tag == "v1.0.0"
-    assert "--queries" not in second.build
-    assert read_plan(write(tmp_path, PLAN)).items(["local"])[0].build[-6:-4] == ("--endpoint", "local")
+    assert "queries" not in second.options
+    assert read_plan(write(tmp_path, PLAN)).items(["local"])[0].options["endpoint"] == ["local"]
 
 
 @pytest.mark.parametrize(
@@ -50,16 +52,46 @@ def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
         ('namespace = "a"', "corpora is missing"),
         ('corpora = ["x"]', "namespace is missing"),
         ('namespace = "a"\ncorpora = "x"', "of the wrong kind"),
-        ('namespace = "a"\ncorpora = ["x"]\ntags = "v1"', "unknown key 'tags'"),
+        ('namespace = "a"\ncorpora = ["x"]\ntags = "v1"', "no option 'tags'; did you mean 'tag'?"),
         ('namespace = "a"\ncorpora = ["x"]\n[corpus.y]\nqueries = 1', "corpus.y"),
         ('namespace = "a"\ncorpora = ["x", "x"]', "one repository"),
         ('namespace = "a"\ncorpora = ["x", "y"]\nname = "all"', "one repository"),
         ("namespace = ", "can't be read"),
+        ('namespace = "a"\ncorpora = ["x"]\n[build]\nnegative = 3', "no option 'negative'; did you mean 'negatives'?"),
+        (
+            'namespace = "a"\ncorpora = ["x"]\n[build]\nnegatives = "3"',
+            "negatives = '3' is of the wrong kind; give a whole",
+        ),
+        ('namespace = "a"\ncorpora = ["x"]\n[build]\nsampling = "rand"', "did you mean 'random'?"),
+        ('namespace = "a"\ncorpora = ["x"]\n[build]\nprice = [0.1]', "a list of 2: a number, a number"),
+        ('namespace = "a"\ncorpora = ["x"]\n[corpus.x]\nprice = "dear"', r"\[x\] price = 'dear'"),
     ],
 )
 def test_a_bad_plan_is_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_plan(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("methods = ['bm26']", "x: 'bm26' is no method"),
+        ("[build]\ndepth = 3", "x: ranks 1 to 3 hold fewer than 5"),
+        ("[build]\nbm25 = {k9 = 1.0}", "BM25 has no 'k9'"),
+    ],
+)
+def test_what_no_build_can_be_is_refused_before_anything_runs(tmp_path: Path, text: str, words: str) -> None:
+    plan = read_plan(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n{text}'))
+    with pytest.raises(UsageError, match=words):
+        plan.items()
+
+
+def test_prices_and_settings_of_a_plan_reach_the_build(tmp_path: Path) -> None:
+    options = 'price = [0.1, 0.4]\nmax_cost = 2\nbm25 = {k1 = 1.2, stemmer = "english"}\ncorpus_dir = "data"'
+    (item,) = read_plan(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n[build]\n{options}')).items()
+    assert item.options["price"] == [0.1, 0.4]
+    assert item.options["bm25"] == {"k1": 1.2, "stemmer": "english"}
+    assert item.source == (Path("data"), "x")
 
 
 def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -73,26 +105,29 @@ def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: P
             raise ServiceError("the endpoint is gone", do="start it | again")
         return tmp_path
 
-    def publish(path: Path, item: Item) -> Pushed:
-        done = {"committed": True, "pull_request": None, "verified": 4, "tag": item.target.tag, "collection": None}
-        return Pushed(item.target.repo, "url", Plan("c" * 40, ()), "c" * 40, **done)
+    def publish(path: Path, target: Target) -> Pushed:
+        done = {"committed": True, "pull_request": None, "verified": 4, "tag": target.tag, "collection": None}
+        return Pushed(target.repo, "url", Plan("c" * 40, ()), "c" * 40, **done)
 
-    outcomes = run_release(items, build, publish)
+    outcomes = release(items, make=build, publish=publish)
     assert built == ["scifact", "org/My corpus"]
     assert [bool(outcome.error) for outcome in outcomes] == [True, False]
     table = summary(outcomes).splitlines()
     assert "failed: the endpoint is gone; start it   again" in table[2]
     assert table[3] == "| org/My corpus | ann/My-corpus-hard-negatives | published | cccccccccccc | v1.0.0 | 4 |"
     broken.clear()
-    assert not any(outcome.error for outcome in run_release(items, build, publish))
+    assert not any(outcome.error for outcome in release(items, make=build, publish=publish))
 
 
 def test_a_failed_build_does_not_tell_the_endpoints_password(tmp_path: Path) -> None:
-    plan = 'namespace = "ann"\ncorpora = ["made"]\nmethods = ["bm25"]\n[build]\nendpoint = "http://me:secret@host"'
-    (item,) = read_plan(write(tmp_path, plan + f'\nout = "{tmp_path}"\ncorpus_dir = "{tmp_path}/none"')).items()
-    with pytest.raises(HnhubError, match="--endpoint http://host") as told:
-        build_dataset(item)
-    assert "secret" not in str(told.value)
+    plan = f"""
+        namespace = "ann"\ncorpora = ["made"]\nmethods = ["llm"]\nout = "{tmp_path}"
+        [build]\nendpoint = "http://me:secret@127.0.0.1:9"\ncorpus_dir = "{write_corpus(tmp_path / "made")}"
+    """
+    (outcome,) = release(read_plan(write(tmp_path, plan)).items())
+    assert isinstance(outcome.error, ServiceError)
+    assert "127.0.0.1:9" in str(outcome.error)
+    assert "secret" not in summary([outcome])
 
 
 def test_an_interruption_passes(tmp_path: Path) -> None:
@@ -100,7 +135,7 @@ def test_an_interruption_passes(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_release(read_plan(write(tmp_path, PLAN)).items(), build, lambda *_: pytest.fail("published"))
+        release(read_plan(write(tmp_path, PLAN)).items(), make=build, publish=lambda *_: pytest.fail("published"))
 
 
 @pytest.mark.parametrize("site", ["lfs"], indirect=True)
@@ -111,18 +146,17 @@ def test_a_release_given_again_commits_nothing(site: Site, tmp_path: Path) -> No
     def build(item: Item) -> Path:
         return make_folder(tmp_path / item.corpus.replace("/", "-"), rows=len(item.corpus))
 
-    def publish(path: Path, item: Item) -> Pushed:
-        target = vars(item.target)
-        answer = site.client("push", folder=path, **target, check=False)
+    def publish(path: Path, target: Target) -> Pushed:
+        answer = site.client("push", folder=path, **vars(target), check=False)
         if "error" in answer:
             raise HnhubError(answer["message"], do="")
         pushes.append(answer["value"])
-        return Pushed(item.target.repo, "", Plan(None, ()), "", bool(answer["value"]["committed"]), None, 0, None, None)
+        return Pushed(target.repo, "", Plan(None, ()), "", bool(answer["value"]["committed"]), None, 0, None, None)
 
     site.hub.fail("status", "POST /api/datasets/ann/My-corpus-hard-negatives/commit", status=400)
-    assert [bool(outcome.error) for outcome in run_release(items, build, publish)] == [False, True]
-    assert not any(outcome.error for outcome in run_release(items, build, publish))
-    assert not any(outcome.error for outcome in run_release(items, build, publish))
+    assert [bool(outcome.error) for outcome in release(items, make=build, publish=publish)] == [False, True]
+    assert not any(outcome.error for outcome in release(items, make=build, publish=publish))
+    assert not any(outcome.error for outcome in release(items, make=build, publish=publish))
     assert [push["committed"] for push in pushes] == [True, False, True, False, False]
     [collection] = [c for c in site.hub.store.collections.values() if c["title"] == "Hard negatives"]
     assert [item["id"] for item in collection["items"]] == [item.target.repo for item in items]

@@ -149,7 +149,7 @@ def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
         tiny = write_cross_encoder(tmp_path)
         make = partial(cross_encoder.make_candidates, **inputs, sources=sources, depth=3, cross_encoder=tiny)
     elif method == "llm":
-        given = {"recipe": Recipe("tiny", negatives=2), "with_positive": False, "prompt": find_prompt("negative")}
+        given = {"recipe": Recipe("tiny", negatives=2), "method": "llm", "prompt": find_prompt("negative")}
         make = partial(llm.make_candidates, **inputs, **given)
     else:
         settings = {"settings": BM25Settings(), "index_folder": tmp_path / "index"}

@@ -76,7 +76,7 @@ def make(
         documents=folder / "documents.parquet",
         queries=folder / "queries.parquet",
         recipe=Recipe("tiny", **{"negatives": 3, **changes}),
-        with_positive=with_positive,
+        method="llm-pos" if with_positive else "llm",
         model=model,
         prompt=prompt or find_prompt("negative-pos" if with_positive else "negative"),
         corpus_revision="r1",

@@ -10,7 +10,8 @@ import polars as pl
 
 from hnhub.corpus.convert import ACCEPTED
 from hnhub.corpus.given import Row, file_rows, frame_rows, open_given
-from hnhub.corpus.opened import Corpus, open_named
+from hnhub.corpus.load import Source, resolve
+from hnhub.corpus.opened import Corpus, open_source
 from hnhub.encode.models import hold
 from hnhub.errors import InputError, UsageError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-__all__ = ["BiEncoder", "CorpusLike", "Documents", "Reranker", "model_name", "open_corpus"]
+__all__ = ["BiEncoder", "CorpusLike", "Documents", "Reranker", "model_name", "open_corpus", "source_of"]
 
 BiEncoder: TypeAlias = Union[str, os.PathLike[str], "SentenceTransformer"]
 """An id on the Hub, a folder, or a SentenceTransformer, which is used as it is."""
@@ -81,22 +82,36 @@ def open_corpus(
     >>> corpus.documents, dict(corpus.judged)
     (2, {'test': 1})
     """
-    own = queries is not None or qrels is not None
-    if isinstance(corpus, Corpus):
-        found = corpus
-    elif isinstance(corpus, str | os.PathLike):
-        path = Path(corpus).expanduser()
-        if path.is_file() and path.name.endswith(_FILES):
-            return open_given(name or path.name.split(".")[0], lambda: file_rows(path), queries, _gains(qrels), split)
-        if isinstance(corpus, os.PathLike) or name is not None:
-            found = open_named(name or path.resolve().name, path)
-        else:
-            found = open_named(corpus)
-    else:
-        return open_given(name, _rows(corpus), queries, _gains(qrels), split)
-    if own:
+    if (rows := _given(corpus)) is not None:
+        own_name = name or (Path(corpus).name.split(".")[0] if isinstance(corpus, str | os.PathLike) else None)
+        return open_given(own_name, rows, queries, _gains(qrels), split)
+    found = corpus if isinstance(corpus, Corpus) else open_source(source_of(corpus, name))
+    if queries is not None or qrels is not None:
         raise UsageError(f"{found.name}: has queries and judgements of its own", do="leave queries and qrels out")
     return found
+
+
+def source_of(corpus: CorpusLike | Documents, name: str | None = None) -> Source:
+    """Where a corpus comes from; one that is given as objects or as a file is kept first. Raises as `open_corpus`."""
+    if isinstance(corpus, Corpus):
+        return corpus.source
+    if _given(corpus) is not None:
+        return open_corpus(corpus, name=name).source
+    assert isinstance(corpus, str | os.PathLike)
+    if isinstance(corpus, str) and name is None:
+        return resolve(corpus)
+    folder = Path(corpus).expanduser()
+    return resolve(name or folder.resolve().name, folder)
+
+
+def _given(corpus: CorpusLike | Documents) -> Callable[[], Iterable[Row]] | None:
+    """The documents of a corpus that is given as objects or as a file; None of one that is found by name or folder."""
+    if isinstance(corpus, Corpus):
+        return None
+    if not isinstance(corpus, str | os.PathLike):
+        return _rows(corpus)
+    path = Path(corpus).expanduser()
+    return (lambda: file_rows(path)) if path.is_file() and path.name.endswith(_FILES) else None
 
 
 def _gains(qrels: Mapping[str, Mapping[str, int] | Collection[str]] | None) -> dict[str, Mapping[str, int]]:

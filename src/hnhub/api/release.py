@@ -10,7 +10,7 @@
     gated = "auto"
     out = "runs"
 
-    [build]                               # options of `hnhub build`, for every corpus
+    [build]                               # options of `hnhub.build`, for every corpus
     negatives = 5
     endpoint = ["http://127.0.0.1:8080"]
 
@@ -20,27 +20,29 @@
 Both building and pushing find what is done already, so the same release given again goes on where it stopped.
 """
 
-import json
-import logging
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from hnhub.errors import HnhubError, InputError, LimitReached, RuleBroken, ServiceError, UsageError
-from hnhub.publish.hub import check_repo_name
-from hnhub.publish.push import Pushed, Target
+from hnhub.api.build import BuildOptions, build, decide
+from hnhub.api.forecast import forecast_build
+from hnhub.api.options import check_options
+from hnhub.errors import HnhubError, InputError, UsageError
+from hnhub.publish.hub import check_repo_name, connect
+from hnhub.publish.plan import Plan, read_folder
+from hnhub.publish.push import Pushed, Target, plan_push, push
+from hnhub.publish.rules import refuse_unpublishable
 
-__all__ = ["Item", "Outcome", "Release", "build_dataset", "read_plan", "run_release", "summary"]
+__all__ = ["Forecast", "Item", "Outcome", "Release", "forecast_release", "read_plan", "release", "summary"]
 
-log = logging.getLogger(__name__)
 
-_Scalar = str | int | float | bool
-_Options = Mapping[str, _Scalar | list[_Scalar]]
+class _PlanOptions(BuildOptions, total=False):
+    """What a table of options may hold."""
+
+    corpus_dir: str
 
 
 @dataclass(frozen=True)
@@ -56,36 +58,43 @@ class Release:
     private: bool = False
     gated: str | None = None
     out: str = "runs"
-    build: _Options | None = None
-    corpus: Mapping[str, _Options] | None = None
+    build: Mapping[str, Any] | None = None
+    corpus: Mapping[str, Mapping[str, Any]] | None = None
 
     def items(self, endpoints: Sequence[str] = ()) -> list["Item"]:
-        """What is to be built and published, in order; `endpoints` take the place of the plan's."""
-        return [self._item(corpus, list(endpoints)) for corpus in self.corpora]
+        """What is to be built and published, in order; `endpoints` take the place of the plan's. Raises UsageError."""
+        return [self._item(corpus, endpoints) for corpus in self.corpora]
 
-    def _item(self, corpus: str, endpoints: list["_Scalar"]) -> "Item":
-        options = {**(self.build or {}), **(self.corpus or {}).get(corpus, {})}
-        options |= {"endpoint": endpoints} if endpoints else {}
-        words = [corpus, "--out", self.out]
-        for method in self.methods or ():
-            words += ["--method", method]
-        for key, value in options.items():
-            flag = f"--{key.replace('_', '-')}"
-            for one in value if isinstance(value, list) else [value]:
-                words += [flag] if one is True else [] if one is False else [flag, str(one)]
+    def _item(self, corpus: str, endpoints: Sequence[str]) -> "Item":
+        options = {"out": self.out, **(self.build or {}), **(self.corpus or {}).get(corpus, {})}
+        options |= {"methods": self.methods} if self.methods else {}
+        options |= {"endpoint": list(endpoints)} if endpoints else {}
+        folder = options.pop("corpus_dir", None)
+        checked = cast("BuildOptions", options)  # by `decide`
+        try:
+            decide(corpus, checked)
+        except UsageError as error:
+            raise UsageError(f"{corpus}: {error.what}", do=error.do) from error
         slug = re.sub(r"[^\w.-]+", "-", corpus.rsplit("/", 1)[-1])
         repo = check_repo_name(f"{self.namespace}/{self.name.format(corpus=slug)}")
         target = Target(repo, self.tag, self.collection, private=self.private, gated=self.gated)
-        return Item(corpus, tuple(words), target)
+        return Item(corpus, folder, checked, target)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One corpus of a release: the words after `hnhub build`, and where the dataset goes."""
+    """One corpus of a release: what it is built from, and where the dataset goes."""
 
     corpus: str
-    build: tuple[str, ...]
+    folder: str | None
+    """The corpus's folder (`corpus_dir`), if it is not found by its name."""
+    options: BuildOptions
     target: Target
+
+    @property
+    def source(self) -> tuple[str | Path, str | None]:
+        """Corpus and name, as `hnhub.build` takes them."""
+        return (self.corpus, None) if self.folder is None else (Path(self.folder).expanduser(), self.corpus)
 
 
 @dataclass(frozen=True)
@@ -103,15 +112,12 @@ def read_plan(path: Path) -> Release:
         plan = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read ({error})", do="see `hnhub release --help`") from error
-    known = {field.name for field in fields(Release)}
-    kinds: dict[str, type | tuple[type, ...]] = {
-        "corpora": list, "methods": list, "private": bool, "build": dict, "corpus": dict,
-    }  # fmt: skip
-    for key, value in plan.items():
-        if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}", do=f"known are {', '.join(sorted(known))}")
-        if not isinstance(value, kinds.get(key, str)) or (isinstance(value, list) and not all(map(_is_text, value))):
-            raise InputError(f"{path}: {key} = {value!r} is of the wrong kind", do="see `hnhub release --help`")
+    try:
+        check_options(plan, Release, where=f"{path}: ")
+        for table, options in [("build", plan.get("build", {})), *plan.get("corpus", {}).items()]:
+            check_options(options, _PlanOptions, where=f"{path}: [{table}] ")
+    except UsageError as error:
+        raise InputError(error.what, do=error.do) from error
     if missing := [key for key in ("namespace", "corpora") if not plan.get(key)]:
         raise InputError(f"{path}: {missing[0]} is missing", do="see `hnhub release --help`")
     if unused := sorted(set(plan.get("corpus", {})) - set(plan["corpora"])):
@@ -123,17 +129,18 @@ def read_plan(path: Path) -> Release:
     return Release(**plan)
 
 
-def run_release(
-    items: list[Item],
-    build: Callable[[Item], Path],
-    publish: Callable[[Path, Item], Pushed],
+def release(
+    items: Sequence[Item],
     on_outcome: Callable[[Outcome], None] = lambda _: None,
+    *,
+    make: Callable[[Item], Path] | None = None,
+    publish: Callable[[Path, Target], Pushed] | None = None,
 ) -> list[Outcome]:
     """Build and publish each item; one that fails is noted, and the next one is done."""
     outcomes = []
     for item in items:
         try:
-            outcome = Outcome(item, publish(build(item), item))
+            outcome = Outcome(item, (publish or _publish)((make or _build)(item), item.target))
         except HnhubError as error:
             outcome = Outcome(item, error=error)
         outcomes.append(outcome)
@@ -141,24 +148,37 @@ def run_release(
     return outcomes
 
 
-def build_dataset(item: Item) -> Path:
-    """Run `hnhub build` in a process of its own, so that models and memory go with it; the dataset's folder.
+@dataclass(frozen=True)
+class Forecast:
+    """What an item's turn would do: stages to build, or where all are there, what a push would change."""
 
-    Its progress goes to standard error. Raises what its exit code stands for.
-    """
-    command = [sys.executable, "-m", "hnhub", "build", *item.build, "--json"]
-    words = " ".join(re.sub(r"//[^/\s]*@", "//", word) for word in item.build)  # an endpoint may hold a password
-    log.info("hnhub build %s", words)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == 0:
-        return Path(json.loads(done.stdout)["dataset"])
-    if done.returncode in (130, -2):
-        raise KeyboardInterrupt
-    kinds = {1: RuleBroken, 3: ServiceError, 4: LimitReached}
-    raise kinds.get(done.returncode, UsageError)(
-        f"{item.corpus}: the build ended with status {done.returncode}",
-        do=f"its last line says why; alone: hnhub build {words}",
-    )
+    item: Item
+    to_build: tuple[str, ...]
+    push: Plan | None
+
+
+def forecast_release(items: Sequence[Item]) -> list[Forecast]:
+    """What a release would do; nothing is built or published. Raises as `hnhub.build` before any work."""
+    api, found = connect(), []
+    for item in items:
+        corpus, name = item.source
+        steps = forecast_build(corpus, name, item.options).steps
+        left = tuple(step.stage for step in steps if step.state != "done")
+        # Where every stage is there, the build makes nothing and only says where the dataset lies.
+        plan = None if left else plan_push(api, read_folder(_build(item)), item.target.repo)
+        found.append(Forecast(item, left, plan))
+    return found
+
+
+def _build(item: Item) -> Path:
+    corpus, name = item.source
+    return build(corpus, name=name, **item.options).folder
+
+
+def _publish(path: Path, target: Target) -> Pushed:
+    folder = read_folder(path)
+    refuse_unpublishable(folder)
+    return push(connect(), folder, target)
 
 
 def summary(outcomes: list[Outcome]) -> str:
@@ -173,7 +193,3 @@ def summary(outcomes: list[Outcome]) -> str:
             loads = str(done.verified or "before")
             rows.append((outcome.item.corpus, done.repo, state, done.commit[:12], done.tag or "", loads))
     return "\n".join(f"| {' | '.join(cell.replace('|', ' ') for cell in row)} |" for row in rows)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)

@@ -33,11 +33,18 @@ class Run:
 
     folder: Path
     """The dataset's folder, e.g. `runs/scifact/dataset`: exactly what is published."""
+    asked: Mapping[str, Mapping[str, Any]] | None = None
+    """What the build that returned it asked of a language model, by method: requests, tokens, failures."""
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """`corpus`, `recipe` and what else the build recorded of itself, as plain data."""
         return read_record(self.folder / MANIFEST).facts
+
+    @property
+    def fingerprint(self) -> str:
+        """One hash over all that it is made from (hex)."""
+        return read_record(self.folder / MANIFEST).fingerprint
 
     @property
     def corpus(self) -> str:

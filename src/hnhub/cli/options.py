@@ -1,14 +1,15 @@
 """Options that several commands share; they mean the same everywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hnhub.errors import UsageError
 from hnhub.records import METHODS
 
-__all__ = ["as_json", "build_options", "stack"]
+__all__ = ["as_json", "build_options", "given", "stack"]
 
 Command = Callable[..., Any]
 
@@ -25,6 +26,36 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+
+
+def given(options: Mapping[str, Any]) -> tuple[str | Path, str | None, dict[str, Any]]:
+    """What `build_options` read, as `hnhub.build` takes it: corpus, name, and the options that were given.
+
+    `none` and 0 turn a builder's decision off.
+    """
+    found = {name: value for name, value in options.items() if value not in (None, ())}
+    corpus, folder = found.pop("corpus"), found.pop("corpus_dir", None)
+    if found.get("round_trip") == 0:
+        found["round_trip"] = None
+    if found.get("judge") == "none":
+        found["judge"] = None
+    if "bm25" in found:
+        pairs = _pairs("--bm25", found["bm25"], "KEY=VALUE", "k1=1.2")
+        found["bm25"] = {key: None if value == "none" else value for key, value in pairs.items()}
+    if "prompts" in found:
+        found["prompts"] = _pairs("--prompt", found["prompts"], "TASK=FILE", "negative=mine.toml")
+    return (corpus, None, found) if folder is None else (folder, corpus, found)
+
+
+def _pairs(option: str, values: Iterable[str], form: str, example: str) -> dict[str, str]:
+    found = {}
+    for one in values:
+        key, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(f"{option} {one!r}: is not {form}", do=f"write, say, {option} {example}")
+        found[key] = value
+    return found
+
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -78,7 +109,7 @@ build_options = stack(
     click.option("--seed", type=int, help="Of everything that is drawn."),
     click.option(
         "--endpoint",
-        "endpoints",
+        "endpoint",
         multiple=True,
         metavar="URL|local",
         help="An LLM server; repeatable. `local` is the embedded model, the default where it is installed.",

@@ -2,14 +2,11 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from hnhub.cli.options import as_json, build_options
-
-if TYPE_CHECKING:
-    from hnhub.forecast.forecast import Forecast
+from hnhub.cli.options import as_json, build_options, given
 
 __all__ = ["plan"]
 
@@ -19,18 +16,14 @@ __all__ = ["plan"]
 @as_json
 def plan(as_json: bool, **options: Any) -> None:
     """Show what `hnhub build` with the same options would do: stages, requests, tokens, cost, time, memory, disk."""
-    from hnhub.cli.build import prepared
-    from hnhub.forecast.forecast import forecast
-    from hnhub.pipeline import run as pipeline
+    from hnhub.api.forecast import cost, forecast_build
 
-    # What a build makes does not depend on the engine, and a forecast needs no cluster.
-    on_ray = dict.fromkeys(("ray_address", "gpus_per_worker", "memory_per_worker"))
-    with prepared({**options, **on_ray, "engine": "local"}) as job:
-        steps = pipeline.stages(job)
-        found = forecast(job, steps, pipeline.status(steps, job.folder))
-    cost = _cost(found, options["price"])
+    corpus, name, asked = given(options)
+    found = forecast_build(corpus, name, asked)  # type: ignore[arg-type]  # checked there
+    price = options["price"]
+    most = None if price is None else cost(found, price)
     if as_json:
-        click.echo(json.dumps({**asdict(found), "cost": cost}, indent=1))
+        click.echo(json.dumps({**asdict(found), "cost": most}, indent=1))
         return
     click.echo(f"{'stage':22} {'state':6} {'requests':>9} {'tokens in':>12} {'tokens out':>11} {'seconds':>8}  work")
     for step in found.steps:
@@ -41,8 +34,8 @@ def plan(as_json: bool, **options: Any) -> None:
             f"{step.stage:22} {step.state:6} {cells[0]:>9} {cells[1]:>12} {cells[2]:>11} {seconds:>8}  {step.work}".rstrip()
         )
     click.echo(f"\n{_count(found.documents)} documents, {found.queries:,} queries")
-    if cost is not None:
-        click.echo(f"cost at most {cost:,.2f} at {options['price'][0]:g} and {options['price'][1]:g} a million tokens")
+    if most is not None:
+        click.echo(f"cost at most {most:,.2f} at {price[0]:g} and {price[1]:g} a million tokens")
     if found.memory_bytes and found.disk_bytes:
         click.echo(f"memory about {found.memory_bytes / 1e6:,.0f} MB, disk about {found.disk_bytes / 1e6:,.0f} MB")
     for note in found.notes:
@@ -51,13 +44,3 @@ def plan(as_json: bool, **options: Any) -> None:
 
 def _count(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
-
-
-def _cost(found: "Forecast", price: tuple[float, float] | None) -> float | None:
-    if price is None:
-        return None
-    from hnhub.llm.budget import Prices
-
-    prompt = sum(step.prompt_tokens or 0 for step in found.steps)
-    completion = sum(step.completion_tokens or 0 for step in found.steps)
-    return Prices(*price).cost(prompt, completion)

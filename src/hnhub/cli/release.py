@@ -1,15 +1,12 @@
 """`hnhub release`: many corpora, from a plan file."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from hnhub.api.release import Item
+    from hnhub.api.release import Forecast, Outcome
 
 __all__ = ["release"]
 
@@ -23,56 +20,28 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
 
     Given again it goes on where it stopped: stages that are done are taken, and what is published stays as it is.
     """
-    from hnhub.api.release import build_dataset, read_plan, run_release, summary
-    from hnhub.publish.hub import connect
-    from hnhub.publish.plan import read_folder
-    from hnhub.publish.push import push
-    from hnhub.publish.rules import refuse_unpublishable
+    from hnhub.api import release as library
 
-    items = read_plan(plan).items(endpoints)
-    for item in items:
-        _check(item)
-    api = connect()
+    items = library.read_plan(plan).items(endpoints)
     if dry_run:
-        for item in items:
-            click.echo(_forecast(api, item))
+        for found in library.forecast_release(items):
+            click.echo(_forecast(found))
         return
 
-    def publish(path: Path, item: "Item") -> Any:
-        folder = read_folder(path)
-        refuse_unpublishable(folder)
-        return push(api, folder, item.target)
+    def told(outcome: "Outcome") -> None:
+        click.echo(f"{outcome.item.corpus}: {outcome.error or (outcome.pushed and outcome.pushed.url)}", err=True)
 
-    def told(outcome: Any) -> None:
-        click.echo(f"{outcome.item.corpus}: {outcome.error or outcome.pushed.url}", err=True)
-
-    outcomes = run_release(items, build_dataset, publish, told)
-    click.echo(summary(outcomes))
+    outcomes = library.release(items, told)
+    click.echo(library.summary(outcomes))
     if failed := [outcome.error for outcome in outcomes if outcome.error]:
         raise failed[0]
 
 
-def _check(item: "Item") -> None:
-    """Let the build command read its words, so that a wrong one is refused before anything runs."""
-    from hnhub.cli.build import build
-
-    build.make_context("hnhub build", list(item.build))
-
-
-def _forecast(api: Any, item: "Item") -> str:
-    """What is left to build, or what a push would do."""
-    from hnhub.api.release import build_dataset
+def _forecast(found: "Forecast") -> str:
     from hnhub.cli.hub import plan_table
-    from hnhub.publish.plan import read_folder
-    from hnhub.publish.push import plan_push
 
-    where = f"{item.corpus} -> {item.target.repo}"
-    command = [sys.executable, "-m", "hnhub", "plan", *item.build, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        return f"{where}: can't be planned, see above"
-    if left := [step["stage"] for step in json.loads(done.stdout)["steps"] if step["state"] != "done"]:
-        return f"{where}: to build {', '.join(left)}; then one commit"
-    # Every stage is there, so that this build makes nothing and only says where the dataset lies.
-    folder = read_folder(build_dataset(item))
-    return f"{where}: built\n{plan_table(plan_push(api, folder, item.target.repo), item.target.repo)}"
+    repo = found.item.target.repo
+    where = f"{found.item.corpus} -> {repo}"
+    if found.push is None:
+        return f"{where}: to build {', '.join(found.to_build)}; then one commit"
+    return f"{where}: built\n{plan_table(found.push, repo)}"

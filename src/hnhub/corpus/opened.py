@@ -7,12 +7,12 @@ from typing import Literal
 
 import polars as pl
 
-from hnhub.corpus.load import Source, make_corpus, resolve
+from hnhub.corpus.load import Source, make_corpus
 from hnhub.home import home
 from hnhub.stages import StageRecord, fingerprint, run_stage, waiting_lock
 from hnhub.text.table import html_table, text_table
 
-__all__ = ["Corpus", "open_named", "opened"]
+__all__ = ["Corpus", "open_source", "opened"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,12 +60,11 @@ class Corpus:
         ]
 
 
-def open_named(name: str, folder: Path | None = None) -> Corpus:
-    """Find a corpus as `hnhub build` does, load it once, and open it. Raises as `hnhub.corpus.load`.
+def open_source(source: Source) -> Corpus:
+    """Load a corpus that was found, once, and open it. Raises as `hnhub.corpus.load`.
 
     Several processes may ask for the same corpus: one loads it, the others wait.
     """
-    source = resolve(name, folder)
     identity = source.identity()
     parent = home() / "corpora"
     place = parent / f"{source.name}-{fingerprint(identity)[:16]}"

@@ -15,7 +15,7 @@ from hnhub.llm.types import Request
 from hnhub.negatives.judge import SHOWN
 from hnhub.pipeline.job import Job, Stage
 from hnhub.pipeline.miners import DEFAULT_BI_ENCODER
-from hnhub.records import contents
+from hnhub.records import METHODS, contents
 
 if TYPE_CHECKING:
     from hnhub.stages import StageRecord
@@ -28,7 +28,7 @@ _SAMPLE = 2000
 """Documents of the calibration, if the corpus is here."""
 _PROMPTS = 50
 """Prompts rendered for the estimate of tokens."""
-_ASKING = {"queries": "queries", "candidates/llm": "llm", "candidates/llm-pos": "llm-pos"}
+_ASKING = {"queries": "queries", **{f"candidates/{name}": name for name, found in METHODS.items() if found.written}}
 """Stages that ask a language model (`queries` only where it writes them): the method of their requests."""
 _FILTERED = 1.25
 """Queries written for each one kept: assumed, the filters' share differs by model and corpus."""
@@ -197,12 +197,11 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
     recipe, speed = job.recipe, speeds.asking.get(name)
     if name == "queries" and recipe.queries_from == "llm":
         return _asking(name, _tokens(job, corpus, "query", round(queries * _FILTERED)), speed)
-    if name in ("candidates/llm", "candidates/llm-pos"):
-        task = "negative" if name.endswith("llm") else "negative-pos"
-        return _asking(name, _tokens(job, corpus, task, queries * recipe.negatives), speed)
     stage, _, method = name.partition("/")
+    if stage == "candidates" and (task := METHODS[method].task):
+        return _asking(name, _tokens(job, corpus, task, queries * recipe.negatives), speed)
     if stage == "judgements":
-        shown = recipe.negatives if method.startswith("llm") else min(SHOWN * recipe.negatives, recipe.depth)
+        shown = recipe.negatives if METHODS[method].written else min(SHOWN * recipe.negatives, recipe.depth)
         if recipe.judge == "llm":
             return _asking(name, _tokens(job, corpus, "judge", queries * shown), speed)
         return _scoring(name, queries * (shown + 1), speeds)
@@ -257,7 +256,7 @@ def _disk(job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> int | Non
     if corpus.documents is None:
         return None
     recipe = job.recipe
-    mined = [method for method in recipe.methods if not method.startswith("llm")]
+    mined = [method for method in recipe.methods if not METHODS[method].written]
     texts = queries * (recipe.depth * len(mined) + (recipe.negatives + 1) * len(recipe.methods))
     vectors = 4 * corpus.documents * speeds.dense.dimension if speeds.dense else 0
     return round(corpus.characters * _PARQUET * (corpus.documents * 2 + texts) + vectors)

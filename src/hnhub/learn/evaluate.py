@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hnhub.corpus.opened import Corpus, open_named
+from hnhub.corpus.load import resolve
+from hnhub.corpus.opened import Corpus, open_source
 from hnhub.errors import InputError
 from hnhub.learn.metrics import DEFAULT_MEASURES, Scores, score
 from hnhub.learn.runs import Run, run_of_matrix, without_same_id, write_run
@@ -138,7 +139,7 @@ class Evaluation:
 
 def open_split(name: str, split: str, folder: Path | None = None) -> Judged:
     """Find a corpus as `hnhub build` does, load it once into the cache below `home()`, and take a split of it."""
-    return split_of(open_named(name, folder), split)
+    return split_of(open_source(resolve(name, folder)), split)
 
 
 def split_of(corpus: Corpus, split: str) -> Judged:

@@ -70,6 +70,11 @@ class Prompt:
     limits: Mapping[str, int] = field(default_factory=dict)
     """Characters that a value may have before it is cut."""
 
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """The values that its messages take."""
+        return _VALUES[self.task]
+
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The chat with `values` put in, each cut to its limit. Raises UsageError unless they are exactly the task's."""
         if set(values) != set(_VALUES[self.task]):

@@ -13,7 +13,7 @@ from hnhub.negatives.cut import cut
 from hnhub.negatives.guard import Judged, Keys, judge
 from hnhub.negatives.sample import draw_order, in_window
 from hnhub.progress import report
-from hnhub.records import Recipe, Verdict
+from hnhub.records import METHODS, Recipe, Verdict
 from hnhub.schema import CANDIDATES
 
 __all__ = ["Eligible", "eligible_candidates"]
@@ -44,7 +44,7 @@ def eligible_candidates(
 ) -> Iterator[tuple[pl.DataFrame, list[Eligible]]]:
     """In batches of queries: the rows (CANDIDATES; of each query its positive first, then by rank), and what they are.
 
-    The cut applies to `ce`. Raises InputError for candidates that name unknown queries or documents.
+    The cut applies where the scorer scored the positive too. Raises InputError for candidates that name unknown queries or documents.
     """
     frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
     _check_queries(candidates, frozen)
@@ -149,6 +149,6 @@ def _eligible(batch: _Batch, method: str, recipe: Recipe) -> Iterator[Eligible]:
 def _cut(
     method: str, recipe: Recipe, positive: float | None, scores: Sequence[float | None]
 ) -> Sequence[tuple[Verdict, str | None]]:
-    if method != "ce":
+    if not METHODS[method].scores_positive:
         return [("keep", None)] * len(scores)
     return cut(positive, scores, max_percent=recipe.max_percent, max_margin=recipe.max_margin)

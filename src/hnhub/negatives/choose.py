@@ -14,7 +14,7 @@ from hnhub.errors import InputError, RuleBroken
 from hnhub.negatives._eligible import Eligible, eligible_candidates
 from hnhub.negatives.cut import CUT_REASONS
 from hnhub.negatives.guard import REASONS
-from hnhub.records import Drop, Recipe, Verdict
+from hnhub.records import METHODS, Drop, Recipe, Verdict
 from hnhub.schema import JUDGEMENTS, LEDGER, NEGATIVES, arrow_schema
 
 __all__ = ["make_negatives"]
@@ -42,7 +42,7 @@ def make_negatives(
     positions 1..n in rank order. A candidate that is good but not chosen has neither reason nor position, or the reason
     `outside_window`. A query with fewer than `recipe.negatives` stands in the ledger as `shortfall`, and
     `on_shortfall` says what becomes of it: `drop` (it has no positions, so no row), `keep` (positions 1..m), `fail`.
-    There is no backfill. The cut applies to `ce`, whose scorer scored the positive too. With `judgements` (JUDGEMENTS) only
+    There is no backfill. The cut applies where the scorer scored the positive too. With `judgements` (JUDGEMENTS) only
     what was judged and kept is chosen; the others have the judge's verdict and reason, or the reason `not_judged`.
 
     Raises InputError for candidates that name unknown queries or documents, RuleBroken for a shortfall that must not be.
@@ -163,7 +163,7 @@ def _facts(method: str, totals: Counter[str], reasons: Counter[str], recipe: Rec
         "dropped": dict(sorted(reasons.items())),
         "shortfall": {"queries": totals["shortfall"], "handling": recipe.on_shortfall},
     }
-    if method == "ce":
+    if METHODS[method].scores_positive:
         removed = sum(reasons[reason] for reason in CUT_REASONS)
         judged = totals["candidates"] - sum(reasons[reason] for reason in REASONS)
         facts["cut"] = {"judged": judged, "removed": removed, "share": round(removed / judged, 6) if judged else 0.0}

@@ -54,7 +54,7 @@ def make_candidates(
     documents: Path,
     queries: Path,
     recipe: Recipe,
-    with_positive: bool,
+    method: str,
     model: LanguageModel,
     prompt: Prompt,
     corpus_revision: str,
@@ -66,7 +66,6 @@ def make_candidates(
     or for MAX_ROUNDS rounds. Every text that came is a candidate, in the order of the asks (the guard judges them); an
     ask that failed or brought an example of the prompt stands in the ledger. A query's positive stands before its candidates.
     """
-    method = "llm-pos" if with_positive else "llm"
     make = partial(
         _make_part,
         documents=documents,
@@ -146,7 +145,8 @@ def _requests(batch: Sequence[_Query], method: str, recipe: Recipe, prompt: Prom
     several = bool(prompt.schema) and "negatives" in json.loads(prompt.schema or "")["properties"]
     for one in batch:
         missing = recipe.negatives - len(one.usable)
-        values = {"query": one.query, "positive": one.positive} if method == "llm-pos" else {"query": one.query}
+        known = {"query": one.query, "positive": one.positive}
+        values = {name: known[name] for name in prompt.placeholders}
         for _ in range(min(missing, 1) if several else missing):
             parts = {"seed": recipe.seed, "method": method, "query": one.query_id, "ask": one.asked}
             yield (

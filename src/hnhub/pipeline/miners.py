@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hnhub.pipeline.job import Job, Stage, model_parts
-from hnhub.records import Recipe
+from hnhub.records import METHODS, Recipe
 
-__all__ = ["DEFAULT_BI_ENCODER", "MINERS", "candidate_sources"]
+__all__ = ["DEFAULT_BI_ENCODER", "MINERS", "candidate_sources", "sources_of"]
 
 DEFAULT_BI_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 """For `dense` and `hybrid` where the recipe names none."""
@@ -15,15 +15,20 @@ DEFAULT_BI_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 
 def candidate_sources(recipe: Recipe) -> list[str]:
     """The sources that a recipe's methods need, each after those that it is made from."""
-    wanted = set(recipe.methods)
-    if wanted & {"ce", "hybrid"}:
-        wanted.add("bm25")
-    if "hybrid" in wanted or ("ce" in wanted and recipe.bi_encoder):
-        wanted.add("dense")
+    wanted = {*recipe.methods, *(source for method in recipe.methods for source in sources_of(method, recipe))}
     return [name for name in MINERS if name in wanted]
 
 
-def _llm(job: Job, name: str, task: str) -> Stage:
+def sources_of(method: str, recipe: Recipe) -> tuple[str, ...]:
+    """The methods whose candidates a method is made from."""
+    found = METHODS[method]
+    return found.sources + (found.further_sources if recipe.bi_encoder else ())
+
+
+def _llm(job: Job, name: str) -> Stage:
+    task = METHODS[name].task
+    assert task is not None
+
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import llm
 
@@ -34,7 +39,7 @@ def _llm(job: Job, name: str, task: str) -> Stage:
             documents=job.documents,
             queries=job.queries,
             recipe=job.recipe,
-            with_positive=task == "negative-pos",
+            method=name,
             model=job.model,
             prompt=job.prompts[task],
             corpus_revision=job.corpus_revision,
@@ -109,19 +114,21 @@ def _dense(job: Job) -> Stage:
 
 
 def _hybrid(job: Job) -> Stage:
+    sources = sources_of("hybrid", job.recipe)
+
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import hybrid
 
         return hybrid.make_candidates(
             out,
             work,
-            sources=job.candidates("bm25", "dense"),
+            sources=job.candidates(*sources),
             queries=job.queries,
             depth=job.recipe.depth,
             corpus_revision=job.corpus_revision,
         )
 
-    needs = ("queries", "candidates/bm25", "candidates/dense")
+    needs = ("queries", *(f"candidates/{source}" for source in sources))
     return Stage("candidates/hybrid", needs, lambda: {"depth": job.recipe.depth}, make)
 
 
@@ -129,7 +136,7 @@ def _ce(job: Job) -> Stage:
     from hnhub.negatives import cross_encoder
 
     recipe = job.recipe
-    sources = ("bm25", "dense") if recipe.bi_encoder else ("bm25",)
+    sources = sources_of("ce", recipe)
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         return cross_encoder.make_candidates(
@@ -155,8 +162,8 @@ def _ce(job: Job) -> Stage:
 
 MINERS: Mapping[str, Callable[[Job], Stage]] = {
     # In the order in which they run: each after those that it is made from.
-    "llm": lambda job: _llm(job, "llm", "negative"),
-    "llm-pos": lambda job: _llm(job, "llm-pos", "negative-pos"),
+    "llm": lambda job: _llm(job, "llm"),
+    "llm-pos": lambda job: _llm(job, "llm-pos"),
     "bm25": _bm25,
     "dense": _dense,
     "hybrid": _hybrid,

@@ -4,7 +4,8 @@ Each stage meets the next on disk (`<out>/<corpus>/<stage>/`). A stage's fingerp
 content of the stages that it needs, so a change anywhere remakes what follows from it and nothing else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
 from hnhub.pipeline.job import Job, Stage, facts_of, model_parts
 from hnhub.pipeline.miners import MINERS, candidate_sources
-from hnhub.records import Recipe
+from hnhub.progress import Event, in_stage, tell
+from hnhub.records import METHODS, Recipe
 from hnhub.stages import StageRecord, finished, lock, run_stage
 
 __all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
@@ -24,13 +26,9 @@ VERSIONS = {"corpus": 1, "queries": 1, "candidates": 1, "judgements": 1, "negati
 
 def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
     """The tasks that this recipe asks a language model to do."""
-    used = {
-        "query": recipe.queries_from == "llm",
-        "negative": "llm" in recipe.methods,
-        "negative-pos": "llm-pos" in recipe.methods,
-        "judge": recipe.judge == "llm",
-    }
-    return tuple(task for task, wanted in used.items() if wanted)
+    written = [METHODS[method].task for method in METHODS if method in recipe.methods]
+    tasks = ["query" if recipe.queries_from == "llm" else None, *written, "judge" if recipe.judge == "llm" else None]
+    return tuple(task for task in tasks if task)
 
 
 def stages(job: Job) -> list[Stage]:
@@ -45,24 +43,35 @@ def stages(job: Job) -> list[Stage]:
     ]
 
 
-def run(
-    steps: Sequence[Stage], folder: Path, on_stage: Callable[[Stage, StageRecord, bool], None]
-) -> dict[str, StageRecord]:
+def run(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord]:
     """Make what is not finished, in order, holding the folder's lock; return the records by stage name.
 
-    `on_stage(stage, record, made)` is called after each. Errors of a stage pass through; finished stages stay.
+    Each stage that is done is told as an event. Errors of a stage pass through; finished stages stay.
     """
     records: dict[str, StageRecord] = {}
     own = {stage.name: stage.parts() for stage in steps}  # all before any work, so that a wrong model is refused first
     with lock(folder):
         for stage in steps:
+            started = time.monotonic()
             parts = _parts(stage, own[stage.name], records)
             known = finished(folder / stage.name, parts, record_name=stage.record_name)
-            records[stage.name] = known or run_stage(
-                folder / stage.name, parts, stage.make, record_name=stage.record_name
-            )
-            on_stage(stage, records[stage.name], known is None)
+            with in_stage(stage.name):
+                record = known or run_stage(folder / stage.name, parts, stage.make, record_name=stage.record_name)
+            records[stage.name] = record
+            tell(_done(stage.name, record, made=known is None, seconds=time.monotonic() - started))
     return records
+
+
+def _done(stage: str, record: StageRecord, *, made: bool, seconds: float) -> Event:
+    rows = {name: file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" not in name}
+    if len(rows) > 4:  # the dataset: one figure will do
+        what = f"{len(rows)} tables, {sum(rows.values()):,} rows"
+    else:
+        what = ", ".join(f"{count:,} {Path(name).stem}" for name, count in rows.items())
+    done = sum(rows.values())
+    return Event(
+        what, done, done, stage, record.facts.get("dropped", {}), state="made" if made else "there", seconds=seconds
+    )
 
 
 def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None]:
@@ -137,7 +146,9 @@ def _judgements(job: Job, method: str) -> Stage:
             "negatives": recipe.negatives,
             "seed": recipe.seed,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
-            "cut": [recipe.max_percent, recipe.max_margin] if "ce" in (method, recipe.judge) else None,
+            "cut": [recipe.max_percent, recipe.max_margin]
+            if METHODS[method].scores_positive or recipe.judge == "ce"
+            else None,
         }
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
@@ -189,7 +200,7 @@ def _negatives(job: Job, method: str) -> Stage:
             "seed": recipe.seed,
             "on_shortfall": recipe.on_shortfall,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
-            "cut": [recipe.max_percent, recipe.max_margin] if method == "ce" else None,
+            "cut": [recipe.max_percent, recipe.max_margin] if METHODS[method].scores_positive else None,
         },
         make,
     )

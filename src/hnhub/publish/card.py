@@ -11,6 +11,7 @@ import polars as pl
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.publish.licences import flags, hub_licence
+from hnhub.records import METHODS
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,6 +32,8 @@ def render_card(facts: Mapping[str, Any]) -> str:
             "default": _default_config(facts),
             "flags": _flags(facts),
             "citation": citation(facts),
+            "ways": METHODS,
+            "written": any(METHODS[method].written for method in facts["methods"]),
         }
         return _template().render(values)
     except (jinja2.UndefinedError, KeyError) as error:
@@ -76,7 +79,7 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The card's YAML, as the Hub's dataset card specification has it."""
     corpus = facts["corpus"]
     default = _default_config(facts)
-    generated = facts["recipe"]["queries_from"] == "llm" or any(name.startswith("llm") for name in facts["methods"])
+    generated = facts["recipe"]["queries_from"] == "llm" or any(METHODS[method].written for method in facts["methods"])
     rows = sum(split["rows"] for splits in facts["files"].values() for split in splits.values())
     metadata: dict[str, Any] = {"pretty_name": f"{corpus['title']} hard negatives"}
     if corpus["language"]:

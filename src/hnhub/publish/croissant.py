@@ -8,6 +8,7 @@ import polars as pl
 
 from hnhub.publish.card import citation, config_schema
 from hnhub.publish.licences import flags
+from hnhub.records import METHODS
 
 __all__ = ["render_croissant"]
 
@@ -134,7 +135,7 @@ def _field(record_set: str, path: str, column: str, kind: pl.DataType) -> dict[s
 def _responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The RAI fields. What nobody looked into is said to be so."""
     models = sorted({entry["model"] for entries in facts["provenance"].values() for entry in entries if entry["model"]})
-    written = [method for method in facts["methods"] if method.startswith("llm")]
+    written = [method for method in facts["methods"] if METHODS[method].written]
     mined = [method for method in facts["methods"] if method not in written]
     by_model = [
         *(["the queries"] if facts["recipe"]["queries_from"] == "llm" else []),

@@ -1,0 +1,184 @@
+"""`hnhub.build`: from a corpus to a finished dataset. What a build is made of is made here, in one place."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from hnhub.api.inputs import CorpusLike, Documents, source_of
+from hnhub.api.opening import opened_engine, opened_model
+from hnhub.api.options import check_options
+from hnhub.api.runs import Run
+from hnhub.bm25.settings import BM25Settings
+from hnhub.errors import UsageError
+from hnhub.home import home
+from hnhub.pipeline import run as pipeline
+from hnhub.pipeline.decisions import Decision, find_decision, ordered
+from hnhub.pipeline.job import Job
+from hnhub.progress import showing
+from hnhub.publish.elsewhere import check_url, deliver, is_url
+from hnhub.records import METHODS, Recipe, RecipeOptions
+from hnhub.stages import fingerprint
+
+if TYPE_CHECKING:
+    from hnhub.llm.prompts import Prompt
+
+__all__ = ["BuildOptions", "build", "decide", "opened_job"]
+
+log = logging.getLogger(__name__)
+
+
+class BuildOptions(RecipeOptions, total=False):
+    """Options of a build: the decisions of its recipe, and where and how it is made (docs/cli.md says each one's meaning)."""
+
+    methods: Sequence[str]
+    """`all` is llm, bm25 and ce."""
+    bm25: BM25Settings | Mapping[str, str | float | None]
+    """BM25's settings, or what differs from the builder's."""
+    prompts: Mapping[str, str | os.PathLike[str]]
+    """Prompt files of your own, by task: query, negative, negative-pos, judge."""
+    endpoint: str | Sequence[str]
+    """LLM servers' URLs; `local` is the embedded model, the default where it is installed."""
+    api: Literal["auto", "tgi", "openai", "openai-completions"]
+    chat_template: str | os.PathLike[str] | None
+    max_tokens: int | None
+    max_cost: float | None
+    price: tuple[float, float] | None
+    """Of a million tokens read and of a million written."""
+    builder: str | os.PathLike[str] | None
+    engine: Literal["local", "ray"]
+    workers: int | None
+    ray_address: str | None
+    gpus_per_worker: float | None
+    memory_per_worker: float | None
+    """In GB."""
+    out: str | os.PathLike[str]
+    """The folder of runs, or a URL for the finished dataset."""
+    rights: str | None
+    """Why text may be published whose licence forbids it or is unknown; printed in the card."""
+
+
+def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options: Unpack[BuildOptions]) -> Run:
+    """Build a dataset, or what is missing of it: the same as `hnhub build`.
+
+    `corpus` is a name of the catalog, a dataset on the Hub, a folder (BEIR's layout, tables, or text files, which are cut), a
+    file of documents, or your own documents as `open_corpus` takes them; with queries and judgements of your own, what
+    `open_corpus` returned. `name` is what a corpus of your own is called. What no option decides the corpus's builder does,
+    else `hnhub.Recipe`'s defaults. Stages lie in `<out>/<name>/`; those that are made already of the same are taken.
+
+    Raises UsageError and InputError before any work for what can't be, ServiceError if an endpoint or the Hub fails after its
+    retries, LimitReached at `max_tokens` or `max_cost`, RuleBroken for a shortfall with `on_shortfall="fail"`; what was made is
+    kept, and the same call goes on from it.
+
+    >>> import hnhub
+    >>> corpus = hnhub.open_corpus(
+    ...     {f"d{n}": f"Kettle number {n} boils {n} litres of water." for n in range(9)},
+    ...     name="kettles", queries={"q1": "which kettle boils 4 litres"}, qrels={"q1": ["d4"]}, split="train",
+    ... )
+    >>> run = hnhub.build(corpus, methods=["bm25"], queries_from="qrels", negatives=2)
+    >>> run.rows["bm25"]
+    {'train': 1}
+    """
+    with opened_job(corpus, name, options) as job, showing():
+        pipeline.run(pipeline.stages(job), job.folder)
+        asked = job.model.totals if job.model else None
+        if job.model and job.model.identity["model"] == _embedded():
+            log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
+    dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))
+    if is_url(out):
+        log.info("%s: %s", out, "written" if deliver(dataset, out) else "there")
+    return Run(dataset, asked)
+
+
+@contextmanager
+def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildOptions) -> Iterator[Job]:
+    """A build as the options say, its model open. Everything that is given is checked before anything runs."""
+    decision = decide(_called(corpus, name), options)
+    source = source_of(corpus, name)
+    recipe = replace(decision.recipe, corpus=_called(corpus, name) or source.name)
+    prompts = _prompts(decision, recipe, source.spec.family if source.spec else None)
+    recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))
+    folder = _run_folder(os.fspath(options.get("out", "runs")))
+    with (
+        opened_engine(options) as engine,
+        opened_model(recipe.model, options, engine) if prompts else nullcontext() as model,
+    ):
+        yield Job(
+            recipe=recipe,
+            version=decision.version,
+            source=source,
+            folder=folder / source.name,
+            prompts=prompts,
+            model=model,
+            home=home(),
+            engine=engine,
+            rights=options.get("rights"),
+        )
+
+
+def decide(corpus: str | None, options: BuildOptions) -> Decision:
+    """The builder's decisions with the options in their place. Raises UsageError for options that contradict each other."""
+    check_options(options, BuildOptions)
+    builder = options.get("builder")
+    decision = find_decision(corpus or "", None if builder is None else Path(builder))
+    given: dict[str, Any] = {key: value for key, value in options.items() if key in RecipeOptions.__annotations__}
+    for one, other in (("max_margin", "max_percent"), ("max_percent", "max_margin")):
+        if given.get(one) is not None:
+            given.setdefault(other, None)  # one that is given replaces the builder's other
+    if bm25 := options.get("bm25"):
+        own = bm25.as_dict() if isinstance(bm25, BM25Settings) else bm25
+        given["bm25"] = BM25Settings.of([*decision.recipe.bm25, *own.items()]).changed
+    if methods := options.get("methods"):
+        given["methods"] = ordered(methods)
+    recipe = replace(decision.recipe, **given)
+    _check_recipe(recipe)
+    prompts = {**decision.prompts, **{task: Path(file) for task, file in options.get("prompts", {}).items()}}
+    return replace(decision, recipe=recipe, prompts=prompts)
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    last = recipe.rank_max or recipe.depth
+    if recipe.judge == "ce" and recipe.max_percent is None and recipe.max_margin is None:
+        raise UsageError("--judge ce has no limit to judge by", do="give --max-percent or --max-margin")
+    if not recipe.methods:
+        raise UsageError("no method is named", do=f"choose among {', '.join(METHODS)}")
+    mined = any(not METHODS[method].written for method in recipe.methods)
+    if mined and last - recipe.rank_min + 1 < recipe.negatives:
+        raise UsageError(
+            f"ranks {recipe.rank_min} to {last} hold fewer than {recipe.negatives} negatives",
+            do="widen --depth, --rank-min and --rank-max, or lower --negatives",
+        )
+
+
+def _called(corpus: CorpusLike | Documents, name: str | None) -> str | None:
+    """What the corpus is called before it is looked for; None if only that will tell."""
+    return name or (corpus if isinstance(corpus, str) and not Path(corpus).expanduser().exists() else None)
+
+
+def _prompts(decision: Decision, recipe: Recipe, family: str | None) -> "dict[str, Prompt]":
+    from hnhub.llm.prompts import find_prompt
+
+    tasks = pipeline.prompt_tasks(recipe)
+    if unused := sorted(set(decision.prompts) - set(tasks)):
+        raise UsageError(
+            f"--prompt {unused[0]}: this build asks no model for that",
+            do=f"its tasks are {', '.join(tasks) or 'none'}",
+        )
+    return {task: find_prompt(task, family, decision.prompts.get(task)) for task in tasks}
+
+
+def _run_folder(out: str) -> Path:
+    """Stages are made on a filesystem of this machine (or one that all nodes share); a URL gets the finished dataset."""
+    if not is_url(out):
+        return Path(out)
+    check_url(out)
+    return home() / "runs" / fingerprint({"out": out})[:16]
+
+
+def _embedded() -> str:
+    from hnhub.llm.embedded import MODEL
+
+    return MODEL

@@ -1,0 +1,27 @@
+"""What a build would do, without doing it."""
+
+from hnhub.api.build import BuildOptions, opened_job
+from hnhub.api.inputs import CorpusLike, Documents
+from hnhub.forecast.forecast import Forecast, forecast
+from hnhub.llm.budget import Prices
+from hnhub.pipeline import run as pipeline
+
+__all__ = ["cost", "forecast_build"]
+
+_WHERE = ("engine", "ray_address", "gpus_per_worker", "memory_per_worker")
+
+
+def forecast_build(corpus: CorpusLike | Documents, name: str | None, options: BuildOptions) -> Forecast:
+    """Stages, requests, tokens, time, memory and disk of `hnhub.build` with the same options. Raises as it, before any work."""
+    # What a build makes does not depend on the engine, and a forecast needs no cluster.
+    here = BuildOptions(**{key: value for key, value in options.items() if key not in _WHERE})  # type: ignore[typeddict-item]
+    with opened_job(corpus, name, here) as job:
+        steps = pipeline.stages(job)
+        return forecast(job, steps, pipeline.status(steps, job.folder))
+
+
+def cost(found: Forecast, price: tuple[float, float]) -> float:
+    """What it costs at most, at the prices of a million tokens read and of a million written."""
+    prompt = sum(step.prompt_tokens or 0 for step in found.steps)
+    completion = sum(step.completion_tokens or 0 for step in found.steps)
+    return Prices(*price).cost(prompt, completion)

@@ -1,0 +1,75 @@
+"""What a build works with, opened as the options say and closed after it: the engine and the language model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnhub.engine.local import Local
+from hnhub.errors import UsageError
+from hnhub.home import home
+
+if TYPE_CHECKING:
+    from hnhub.api.build import BuildOptions
+    from hnhub.engine.local import Engine
+
+__all__ = ["opened_engine", "opened_model"]
+
+_RAY_ONLY = ("ray_address", "gpus_per_worker", "memory_per_worker")
+
+
+@contextmanager
+def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
+    """Yield what makes the parts of stages: the process itself, or a Ray cluster."""
+    if options.get("engine", "local") == "local":
+        if given := next((name for name in _RAY_ONLY if options.get(name) is not None), None):
+            raise UsageError(f"{given} is for Ray", do="add engine ray, or leave it out")
+        yield Local(options.get("workers"))
+        return
+    from hnhub.engine.ray_cluster import ray_engine
+
+    memory = options.get("memory_per_worker")
+    with ray_engine(
+        address=options.get("ray_address"),
+        workers=options.get("workers"),
+        gpus_per_worker=options.get("gpus_per_worker"),
+        memory=None if memory is None else round(memory * 1e9),
+    ) as engine:
+        yield engine
+
+
+@contextmanager
+def opened_model(name: str | None, options: "BuildOptions", engine: "Engine") -> Iterator[Any]:
+    """The language model that is called `name`; on Ray in a process of its own that every worker asks."""
+    from hnhub.llm.budget import Prices
+    from hnhub.llm.client import open_model
+
+    price, template = options.get("price"), options.get("chat_template")
+    if options.get("max_cost") is not None and price is None:
+        raise UsageError("max_cost needs prices", do="add the price of a million tokens read and of a million written")
+    endpoints = options.get("endpoint") or ("local",)
+    opening = partial(
+        open_model,
+        (endpoints,) if isinstance(endpoints, str) else tuple(endpoints),
+        api=options.get("api", "auto"),
+        model=name,
+        chat_template=Path(template).read_text(encoding="utf-8") if template else None,
+        journal=home() / "journal.sqlite",
+        max_tokens=options.get("max_tokens"),
+        max_cost=options.get("max_cost"),
+        prices=Prices(*price) if price else None,
+    )
+    if isinstance(engine, Local):
+        with opening() as model:
+            yield model
+        return
+    from hnhub.engine.ray_cluster import RayEngine
+    from hnhub.engine.ray_model import RayModel
+
+    assert isinstance(engine, RayEngine)
+    asked = RayModel(opening, engine.workers)
+    try:
+        yield asked
+    finally:
+        asked.close()
