@@ -1,14 +1,17 @@
 """Every command answers --help and stands in the docs; plan and doctor as a user runs them."""
 
 import json
+import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import pytest
 
 from hnhub.cli import COMMANDS, cli
+from hnhub.cli.help import BUILD_GROUPS, Command
 from small_corpus import write_corpus
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,6 +24,63 @@ def test_every_command_has_help(name: str) -> None:
     assert command.help, f"{name} says nothing of itself"
     for parameter in command.params:
         assert not isinstance(parameter, click.Option) or parameter.help, f"{name} {parameter.name} has no help"
+
+
+def _every() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", found) for inner, found in command.commands.items())
+        else:
+            yield name, command
+
+
+@pytest.mark.parametrize(("name", "command"), list(_every()))
+def test_every_commands_examples_are_commands(name: str, command: click.Command) -> None:
+    assert isinstance(command, Command)
+    assert command.examples
+    for example in command.examples:
+        program, *words = shlex.split(example, comments=True)
+        assert program == "hnhub"
+        assert " ".join(words[: name.count(" ") + 1]) == name
+        with suppress(FileNotFoundError):
+            make_context(command, name, words[name.count(" ") + 1 :])
+
+
+def make_context(command: click.Command, name: str, words: list[str]) -> None:
+    """As `make_context`, but a file that is not here is a FileNotFoundError."""
+    try:
+        command.make_context(name, words)
+    except click.BadParameter as error:
+        raise FileNotFoundError(error.message) if "does not exist" in error.message else error from None
+
+
+def test_a_wrong_word_gets_a_guess(hnhub: Run) -> None:
+    for words, guess in (
+        (["biuld"], "did you mean 'build'?"),
+        (["build", "scifact", "--negative", "3"], "--negatives"),
+        (["build", "scifact", "--method", "bm26"], "Did you mean 'bm25'?"),
+        (["build", "scifcat", "--method", "bm25"], "did you mean scifact"),
+    ):
+        done = hnhub(*words)
+        assert done.returncode == 2
+        assert guess in done.stderr, done.stderr
+
+
+def test_build_of_nothing_says_what_is_common(hnhub: Run) -> None:
+    done = hnhub("build")
+    assert done.returncode == 2
+    assert done.stderr.count("  hnhub build ") == 3
+
+
+def test_build_shows_its_options_in_groups(hnhub: Run) -> None:
+    text = hnhub("build", "--help").stdout
+    places = [text.index(f"\n{heading}:") for heading in BUILD_GROUPS if heading != "Corpus"]
+    assert places == sorted(places)
+    assert "\nMore:" in text[places[-1] :]  # --help, and what has no group
+    assert text.index("--method") < text.index("--depth") < text.index("--ray-address")
 
 
 def test_plan_tells_what_is_done_and_what_is_to_do(tmp_path: Path, hnhub: Run) -> None:

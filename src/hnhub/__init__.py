@@ -18,6 +18,7 @@ __all__ = [
     "Comparison",
     "Corpus",
     "Evaluation",
+    "Mined",
     "Plan",
     "Recipe",
     "Run",
@@ -29,6 +30,7 @@ __all__ = [
     "errors",
     "evaluate",
     "load_run",
+    "mine",
     "open_corpus",
     "open_run",
     "plan_push",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from hnhub.api.compare import Comparison, Verdict, compare, verdict
     from hnhub.api.evaluate import evaluate
     from hnhub.api.inputs import open_corpus
+    from hnhub.api.mine import Mined, mine
     from hnhub.api.push import plan_push, push
     from hnhub.api.runs import Run, open_run
     from hnhub.api.train import Training, train
@@ -61,6 +64,7 @@ else:
         "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
         "hnhub.api.evaluate": ("evaluate",),
         "hnhub.api.inputs": ("open_corpus",),
+        "hnhub.api.mine": ("Mined", "mine"),
         "hnhub.api.push": ("plan_push", "push"),
         "hnhub.api.runs": ("Run", "open_run"),
         "hnhub.api.train": ("Training", "train"),

@@ -10,6 +10,7 @@ __all__ = [
     "Document",
     "Drop",
     "Method",
+    "MiningOptions",
     "Provenance",
     "Recipe",
     "RecipeOptions",
@@ -175,16 +176,10 @@ class Recipe:
         return asdict(self)
 
 
-class RecipeOptions(TypedDict, total=False):
-    """The decisions of a recipe that one word or number can change; `Recipe` says each one's meaning and default."""
+class MiningOptions(TypedDict, total=False):
+    """The decisions of a recipe on how negatives are found; `Recipe` says each one's meaning and default."""
 
-    queries: int
-    queries_from: Literal["llm", "qrels"]
-    round_trip: int | None
-    negatives: int
     depth: int
-    seed: int
-    model: str | None
     temperature: float
     top_p: float
     bi_encoder: str | None
@@ -197,3 +192,14 @@ class RecipeOptions(TypedDict, total=False):
     rank_min: int
     rank_max: int | None
     on_shortfall: Literal["drop", "keep", "fail"]
+
+
+class RecipeOptions(MiningOptions, total=False):
+    """Every decision of a recipe that one word or number can change."""
+
+    queries: int
+    queries_from: Literal["llm", "qrels"]
+    round_trip: int | None
+    negatives: int
+    seed: int
+    model: str | None

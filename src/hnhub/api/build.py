@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hints
 
 from hnhub.api.inputs import CorpusLike, Documents, source_of
 from hnhub.api.opening import opened_engine, opened_model
@@ -26,16 +26,14 @@ from hnhub.stages import fingerprint
 if TYPE_CHECKING:
     from hnhub.llm.prompts import Prompt
 
-__all__ = ["BuildOptions", "build", "decide", "opened_job"]
+__all__ = ["BuildOptions", "MakingOptions", "build", "decide", "opened_job"]
 
 log = logging.getLogger(__name__)
 
 
-class BuildOptions(RecipeOptions, total=False):
-    """Options of a build: the decisions of its recipe, and where and how it is made (docs/cli.md says each one's meaning)."""
+class MakingOptions(TypedDict, total=False):
+    """Where and how a dataset is made (docs/cli.md says each one's meaning)."""
 
-    methods: Sequence[str]
-    """`all` is llm, bm25 and ce."""
     bm25: BM25Settings | Mapping[str, str | float | None]
     """BM25's settings, or what differs from the builder's."""
     prompts: Mapping[str, str | os.PathLike[str]]
@@ -59,6 +57,13 @@ class BuildOptions(RecipeOptions, total=False):
     """The folder of runs, or a URL for the finished dataset."""
     rights: str | None
     """Why text may be published whose licence forbids it or is unknown; printed in the card."""
+
+
+class BuildOptions(RecipeOptions, MakingOptions, total=False):
+    """Options of a build: the decisions of its recipe, and where and how it is made."""
+
+    methods: Sequence[str]
+    """`all` is llm, bm25 and ce."""
 
 
 def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options: Unpack[BuildOptions]) -> Run:
@@ -124,7 +129,7 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
     check_options(options, BuildOptions)
     builder = options.get("builder")
     decision = find_decision(corpus or "", None if builder is None else Path(builder))
-    given: dict[str, Any] = {key: value for key, value in options.items() if key in RecipeOptions.__annotations__}
+    given: dict[str, Any] = {key: value for key, value in options.items() if key in get_type_hints(RecipeOptions)}
     for one, other in (("max_margin", "max_percent"), ("max_percent", "max_margin")):
         if given.get(one) is not None:
             given.setdefault(other, None)  # one that is given replaces the builder's other
@@ -140,6 +145,10 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
 
 
 def _check_recipe(recipe: Recipe) -> None:
+    for name in ("queries", "negatives", "depth", "rank_min", "rank_max", "round_trip"):
+        value = getattr(recipe, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} = {value} makes no sense", do="give 1 or more")
     last = recipe.rank_max or recipe.depth
     if recipe.judge == "ce" and recipe.max_percent is None and recipe.max_margin is None:
         raise UsageError("--judge ce has no limit to judge by", do="give --max-percent or --max-margin")

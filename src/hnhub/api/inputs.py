@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-__all__ = ["BiEncoder", "CorpusLike", "Documents", "Reranker", "model_name", "open_corpus", "source_of"]
+__all__ = ["BiEncoder", "CorpusLike", "Documents", "Reranker", "given_rows", "model_name", "open_corpus", "source_of"]
 
 BiEncoder: TypeAlias = Union[str, os.PathLike[str], "SentenceTransformer"]
 """An id on the Hub, a folder, or a SentenceTransformer, which is used as it is."""
@@ -82,7 +82,7 @@ def open_corpus(
     >>> corpus.documents, dict(corpus.judged)
     (2, {'test': 1})
     """
-    if (rows := _given(corpus)) is not None:
+    if (rows := given_rows(corpus)) is not None:
         own_name = name or (Path(corpus).name.split(".")[0] if isinstance(corpus, str | os.PathLike) else None)
         return open_given(own_name, rows, queries, _gains(qrels), split)
     found = corpus if isinstance(corpus, Corpus) else open_source(source_of(corpus, name))
@@ -95,7 +95,7 @@ def source_of(corpus: CorpusLike | Documents, name: str | None = None) -> Source
     """Where a corpus comes from; one that is given as objects or as a file is kept first. Raises as `open_corpus`."""
     if isinstance(corpus, Corpus):
         return corpus.source
-    if _given(corpus) is not None:
+    if given_rows(corpus) is not None:
         return open_corpus(corpus, name=name).source
     assert isinstance(corpus, str | os.PathLike)
     if isinstance(corpus, str) and name is None:
@@ -104,7 +104,7 @@ def source_of(corpus: CorpusLike | Documents, name: str | None = None) -> Source
     return resolve(name or folder.resolve().name, folder)
 
 
-def _given(corpus: CorpusLike | Documents) -> Callable[[], Iterable[Row]] | None:
+def given_rows(corpus: CorpusLike | Documents) -> Callable[[], Iterable[Row]] | None:
     """The documents of a corpus that is given as objects or as a file; None of one that is found by name or folder."""
     if isinstance(corpus, Corpus):
         return None

@@ -151,17 +151,19 @@ class Run:
 
     def __repr__(self) -> str:
         head = f"{self.corpus}: hard negatives by {', '.join(self.methods) or 'no method'}, in {self.folder}"
-        return "\n\n".join([head, text_table(self._counts()), text_table(self._drops())])
+        return "\n\n".join([head, text_table(self._counts()), text_table(self.drops)])
 
     def _repr_html_(self) -> str:
         title = f"{self.corpus}: hard negatives by {', '.join(self.methods) or 'no method'}"
-        return html_table(self._counts(), title) + html_table(self._drops(), "dropped")
+        return html_table(self._counts(), title) + html_table(self.drops, "dropped")
 
     def _counts(self) -> list[tuple[str, str, str]]:
         counts = [(config, split, f"{n:,}") for config, splits in self.rows.items() for split, n in splits.items()]
         return [("config", "split", "rows"), *counts]
 
-    def _drops(self) -> list[tuple[str, ...]]:
+    @property
+    def drops(self) -> list[tuple[str, ...]]:
+        """What was dropped: a head, and a row for each stage, method and reason with its count."""
         drops = [
             (drop["stage"], drop["method"] or "", drop["reason"], f"{drop['count']:,}")
             for drop in self.stats["stats"]["drops"]

@@ -9,6 +9,7 @@ import click
 
 from hnhub import __version__
 from hnhub.errors import HnhubError
+from hnhub.text.names import meant
 
 __all__ = ["COMMANDS", "main"]
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "corpora": ("hnhub.cli.corpora", "List the catalog of corpora."),
     "plan": ("hnhub.cli.plan", "Show what a build would do and cost."),
     "build": ("hnhub.cli.build", "Build a dataset from a corpus."),
+    "mine": ("hnhub.cli.mine", "Find hard negatives for pairs that you have."),
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
     "card": ("hnhub.cli.dataset", "Render the dataset card from measured facts."),
@@ -42,6 +44,13 @@ class _Lazy(click.Group):
         command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}; {meant(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

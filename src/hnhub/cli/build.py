@@ -1,28 +1,46 @@
 """`hnhub build`: from a corpus to a finished dataset."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, build_options, given
 from hnhub.progress import Event, display, listening
 
 if TYPE_CHECKING:
     from hnhub.api.runs import Run
 
-__all__ = ["build"]
+__all__ = ["build", "telling"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups=BUILD_GROUPS,
+    examples=(
+        "hnhub build scifact --method bm25 --queries-from qrels",
+        "hnhub build ./manuals --method llm --method bm25 --endpoint http://127.0.0.1:8000",
+        "hnhub build mycorpus --corpus-dir path/to/beir-folder --method all --queries 500",
+    ),
+)
 @build_options
 @as_json
 def build(as_json: bool, **options: Any) -> None:
     """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""
     import hnhub
 
-    corpus, name, options = given(options)
+    corpus, name, asked = given(options)
+    with telling():
+        run = hnhub.build(corpus, name=name, **asked)
+    click.echo(json.dumps(_result(run), indent=1, ensure_ascii=False) if as_json else _report(_result(run)))
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Show progress, and a line for each stage that is done."""
     with display() as show:
 
         def hear(event: Event) -> None:
@@ -32,8 +50,7 @@ def build(as_json: bool, **options: Any) -> None:
                 click.echo(_stage_line(event), err=True)
 
         with listening(hear):
-            run = hnhub.build(corpus, name=name, **options)
-    click.echo(json.dumps(_result(run), indent=1, ensure_ascii=False) if as_json else _report(_result(run)))
+            yield
 
 
 def _stage_line(event: Event) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from hnhub.cli.help import Command
 from hnhub.corpus.catalog import CATALOG, FAMILIES, CorpusSpec, find
 
 __all__ = ["corpora"]
@@ -13,7 +14,14 @@ __all__ = ["corpora"]
 _TEXT = {True: "yes", False: "ids only", None: "unclear"}
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub corpora",
+        "hnhub corpora scifact",
+        "hnhub corpora --json",
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def corpora(name: str | None, as_json: bool) -> None:

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import click
 
+from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 from hnhub.records import METHODS
 
 __all__ = ["card", "show", "validate"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub validate runs/scifact/dataset",
+        "hnhub validate acme/scifact-hard-negatives@v1.0.0",
+    ),
+)
 @click.argument("dataset", metavar="PATH|REPO")
 @as_json
 @click.pass_context
@@ -43,7 +50,13 @@ def validate(ctx: click.Context, dataset: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub show runs/scifact/dataset --rows 3",
+        "hnhub show acme/scifact-hard-negatives --method bm25",
+    ),
+)
 @click.argument("dataset", metavar="PATH|REPO")
 @click.option(
     "--method", type=click.Choice(METHODS), help="Only this method's negatives.  [default: all, side by side]"
@@ -58,7 +71,13 @@ def show(dataset: str, method: str | None, rows: int) -> None:
         click.echo(side_by_side(folder, method, rows))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub card runs/scifact/dataset --repo acme/scifact-hard-negatives",
+        "hnhub card pydocs --check",
+    ),
+)
 @click.argument("dataset", metavar="CORPUS|PATH")
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 if card and facts differ.")
 @click.option("--repo", metavar="NS/NAME", help="PATH: name the repository in the card's snippets.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 
 __all__ = ["doctor"]
@@ -24,7 +25,13 @@ _EXTRAS = {
 _BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub doctor",
+        "hnhub doctor --endpoint http://127.0.0.1:8000",
+    ),
+)
 @click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help="Ask this LLM server too; repeatable.")
 @as_json
 def doctor(endpoints: tuple[str, ...], as_json: bool) -> None:

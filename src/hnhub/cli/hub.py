@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,13 @@ __all__ = ["diff", "pull", "push"]
 _SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub push runs/scifact/dataset --repo acme/scifact-hard-negatives --dry-run",
+        'hnhub push runs/scifact/dataset --repo acme/scifact-hard-negatives --tag v1.0.0 --collection "Hard negatives"',
+    ),
+)
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--repo", required=True, metavar="NS/NAME", help="The dataset repository; made if it is missing.")
 @click.option("--tag", metavar="T", help="Set this tag once the commit is verified. Tags never move.")
@@ -76,7 +83,7 @@ def _told(done: "Pushed") -> str:
     return "\n".join([*lines, done.url])
 
 
-@click.command()
+@click.command(cls=Command, examples=("hnhub pull acme/scifact-hard-negatives --revision v1.0.0 --out scifact",))
 @click.argument("repo")
 @click.option("--revision", default="main", show_default=True, help="A branch, tag or commit.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
@@ -89,7 +96,13 @@ def pull(repo: str, revision: str, out: Path) -> None:
     click.echo(f"{out}: {repo} at {commit}")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub diff runs/scifact acme/scifact-hard-negatives",
+        "hnhub diff acme/scifact-hard-negatives@v1.0.0 acme/scifact-hard-negatives",
+    ),
+)
 @click.argument("a")
 @click.argument("b")
 @as_json

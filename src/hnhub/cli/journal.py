@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from hnhub.cli.help import Command
+
 __all__ = ["journal"]
 
 
@@ -27,7 +29,7 @@ def journal() -> None:
     """Look after the store of requests and answers."""
 
 
-@journal.command()
+@journal.command(cls=Command, examples=("hnhub journal stats",))
 @_at
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def stats(path: Path | None, as_json: bool) -> None:
@@ -52,7 +54,7 @@ def _answers_line(row: dict[str, Any]) -> str:
     return f"{row['model']}{revision}  {row['method']}  {row['answers']} answers, {tokens}, {' to '.join(days)}"
 
 
-@journal.command()
+@journal.command(cls=Command, examples=("hnhub journal export --out answers.jsonl",))
 @_at
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A JSONL file [default: standard output].")
 def export(path: Path | None, out: Path | None) -> None:
@@ -71,7 +73,7 @@ def export(path: Path | None, out: Path | None) -> None:
         temporary.replace(out)
 
 
-@journal.command()
+@journal.command(cls=Command, examples=("hnhub journal prune --failures",))
 @_at
 @click.option("--older-than", type=click.FloatRange(min=0), help="Only what is older than so many days.")
 @click.option("--model", help="Only what this model answered.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli.help import Command
 from hnhub.cli.options import as_json, stack
 from hnhub.errors import UsageError
 
@@ -29,7 +30,13 @@ _prefixes = stack(
 )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub train runs/scifact/dataset --config bm25 --model intfloat/e5-base-v2 --out models/e5",
+        "hnhub train acme/scifact-hard-negatives --config ce --loss kl --model thenlper/gte-base --out models/gte",
+    ),
+)
 @click.argument("dataset")
 @click.option("--config", required=True, help="The method whose rows are trained on, e.g. bm25.")
 @click.option("--model", required=True, metavar="MODEL", help="A sentence-transformers id or folder.")
@@ -113,7 +120,14 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
     click.echo(json.dumps(trained.facts, indent=1, sort_keys=True, ensure_ascii=False) if as_json else repr(trained))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub evaluate bm25 --corpus scifact",
+        "hnhub evaluate models/e5 --corpus scifact --metric nDCG@10 --run e5.trec",
+        "hnhub evaluate --from-run e5.trec --corpus scifact",
+    ),
+)
 @click.argument("model", required=False)
 @click.option("--corpus", required=True, help="A name of the catalog, a Hub dataset, or any name with --corpus-dir.")
 @click.option("--corpus-dir", type=_FOLDER, help="Read the corpus from this folder.")
@@ -164,7 +178,13 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
     click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else repr(found))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub compare compare/scifact.toml",
+        "hnhub compare compare/scifact.toml --out runs/compare/scifact",
+    ),
+)
 @click.argument("plan", type=_FILE)
 @click.option("--out", type=_FOLDER, help="[default: runs/compare/<the plan's name>]")
 @as_json

@@ -1,15 +1,16 @@
 """Options that several commands share; they mean the same everywhere."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hnhub.cli.help import Choice
 from hnhub.errors import UsageError
 from hnhub.records import METHODS
 
-__all__ = ["as_json", "build_options", "given", "stack"]
+__all__ = ["as_json", "build_options", "given", "parameters", "stack"]
 
 Command = Callable[..., Any]
 
@@ -66,14 +67,14 @@ build_options = stack(
         "--method",
         "methods",
         multiple=True,
-        type=click.Choice([*METHODS, "all"]),
+        type=Choice([*METHODS, "all"]),
         help="How negatives are made; repeatable. `all` is llm, bm25 and ce.  [default: the builder's]",
     ),
     click.option(
         "--corpus-dir", type=_FOLDER, help="Read the corpus from this folder (BEIR layout, JSONL, Parquet or CSV)."
     ),
     click.option("--queries", type=click.IntRange(1), help="At most this many queries a split."),
-    click.option("--queries-from", type=click.Choice(["llm", "qrels"]), help="Write queries, or take the judged ones."),
+    click.option("--queries-from", type=Choice(["llm", "qrels"]), help="Write queries, or take the judged ones."),
     click.option(
         "--round-trip",
         type=click.IntRange(0),
@@ -82,7 +83,7 @@ build_options = stack(
     click.option("--negatives", type=click.IntRange(1), help="Negatives a query."),
     click.option("--depth", type=click.IntRange(1), help="Candidates a query."),
     click.option(
-        "--sampling", type=click.Choice(["top", "random", "weighted"]), help="How negatives are chosen from candidates."
+        "--sampling", type=Choice(["top", "random", "weighted"]), help="How negatives are chosen from candidates."
     ),
     click.option("--rank-min", type=click.IntRange(1), help="Choose from this rank on."),
     click.option("--rank-max", type=click.IntRange(1), help="Choose up to this rank."),
@@ -98,12 +99,12 @@ build_options = stack(
     ),
     click.option(
         "--judge",
-        type=click.Choice(["llm", "ce", "none"]),
+        type=Choice(["llm", "ce", "none"]),
         help="Who looks at what would become negatives, and may veto: the LLM, or the cross-encoder by ce's rule.",
     ),
     click.option(
         "--on-shortfall",
-        type=click.Choice(["drop", "keep", "fail"]),
+        type=Choice(["drop", "keep", "fail"]),
         help="What becomes of a query with too few negatives.",
     ),
     click.option("--seed", type=int, help="Of everything that is drawn."),
@@ -116,7 +117,7 @@ build_options = stack(
     ),
     click.option(
         "--api",
-        type=click.Choice(["auto", "tgi", "openai", "openai-completions"]),
+        type=Choice(["auto", "tgi", "openai", "openai-completions"]),
         default="auto",
         show_default=True,
         help="What it speaks.",
@@ -170,7 +171,7 @@ build_options = stack(
     click.option("--builder", type=_FILE, help="A builder file of your own."),
     click.option(
         "--engine",
-        type=click.Choice(["local", "ray"]),
+        type=Choice(["local", "ray"]),
         default="local",
         show_default=True,
         help="Make the parts of stages here, or on a Ray cluster.",
@@ -204,3 +205,13 @@ build_options = stack(
         help="Publish text whose licence forbids it or is unknown; printed in the card.",
     ),
 )
+
+
+def parameters(*, without: Collection[str]) -> list[click.Parameter]:
+    """The parameters of `build_options` for another command, those without these names."""
+
+    @build_options
+    def command() -> None: ...
+
+    found: list[click.Parameter] = getattr(command, "__click_params__")  # noqa: B009 - click puts it there
+    return [parameter for parameter in reversed(found) if parameter.name not in without]

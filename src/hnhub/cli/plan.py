@@ -6,12 +6,21 @@ from typing import Any
 
 import click
 
+from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, build_options, given
 
 __all__ = ["plan"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups=BUILD_GROUPS,
+    examples=(
+        "hnhub plan scifact --method all --endpoint http://127.0.0.1:8000",
+        "hnhub plan msmarco --method bm25 --queries-from qrels",
+        "hnhub plan scifact --method llm --price 0.1 0.4 --max-cost 5",
+    ),
+)
 @build_options
 @as_json
 def plan(as_json: bool, **options: Any) -> None:

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hnhub.cli.help import Command
+
 if TYPE_CHECKING:
     from hnhub.api.release import Forecast, Outcome
 
 __all__ = ["release"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "hnhub release releases/mined.toml --dry-run",
+        "hnhub release releases/mined.toml --endpoint http://127.0.0.1:8000",
+    ),
+)
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--endpoint", "endpoints", multiple=True, metavar="URL|local", help="Instead of the plan's; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built and pushed, and do neither.")

@@ -24,7 +24,7 @@ from hnhub.records import Drop
 from hnhub.schema import DOCUMENTS, LEDGER, QRELS, QUERIES
 from hnhub.stages import canonical_json, fingerprint, run_stage, waiting_lock
 
-__all__ = ["content_id", "file_rows", "frame_rows", "open_given"]
+__all__ = ["checked_rows", "content_id", "file_rows", "frame_rows", "open_given"]
 
 _STAGE = "corpus"
 _CODE_VERSION = 1
@@ -119,7 +119,7 @@ def _make(
     drops: list[Drop] = []
     known: set[str] = set()
     with DocumentWriter(out / "documents.parquet") as writer:
-        for part in _batches(_checked(rows, known, drops, name)):
+        for part in _batches(checked_rows(rows, known, drops, name)):
             writer.write(pl.DataFrame(part, schema=DOCUMENTS, orient="row"))
         documents = writer.rows
     if not documents:
@@ -147,7 +147,7 @@ def _make(
     }
 
 
-def _checked(rows: Iterable[Row], known: set[str], drops: list[Drop], name: str) -> Iterator[Row]:
+def checked_rows(rows: Iterable[Row], known: set[str], drops: list[Drop], name: str) -> Iterator[Row]:
     """The documents to keep; their ids go to `known`, what is left out to `drops`."""
     for number, (given, title, text) in enumerate(rows):
         document_id = given or content_id(title, text)

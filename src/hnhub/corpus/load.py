@@ -28,6 +28,7 @@ __all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
 
 log = logging.getLogger(__name__)
 
+_TABLES = ("documents.parquet", "queries.parquet", "qrels.parquet", "ledger.parquet")
 _CODE_VERSION = 1
 """Raise it when the same source would give other bytes."""
 
@@ -125,7 +126,7 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
     """
     if source.given is not None:
         record = source.given_record()
-        for name in record.files:
+        for name in _TABLES:
             shutil.copyfile(source.given / name, out / name)
         return dict(record.facts)
     identity = source.identity()

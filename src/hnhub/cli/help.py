@@ -1,0 +1,73 @@
+"""Help that can be read: options in groups, the common first; examples; and what was perhaps meant by a wrong word."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from hnhub.text.names import meant
+
+__all__ = ["BUILD_GROUPS", "Choice", "Command"]
+
+BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Common": ("methods", "corpus", "out", "queries", "queries_from", "negatives", "endpoint", "model", "cross_encoder",
+               "bi_encoder", "seed", "query", "positive"),
+    "Corpus": ("corpus_dir", "chunk_tokens", "chunk_overlap", "language", "rights"),
+    "Queries": ("positives", "promote", "round_trip", "marks"),
+    "Negatives": ("depth", "sampling", "rank_min", "rank_max", "max_percent", "max_margin", "judge", "on_shortfall",
+                  "bm25", "faiss"),
+    "Language model": ("api", "chat_template", "prompts", "thinking", "extra_body", "deadline"),
+    "Limits": ("max_tokens", "max_cost", "price"),
+    "Where and how": ("builder", "engine", "workers", "ray_address", "gpus_per_worker", "memory_per_worker", "name", "as_json"),
+}  # fmt: skip
+"""Heading -> options by their names in Python. What stands in none comes last."""
+
+
+class Command(click.Command):
+    """A command that shows its options under headings and says how it is used."""
+
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[str] = (),
+        groups: Mapping[str, Sequence[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        self._groups = groups or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a word, where one is needed: the most common uses instead of an error."""
+        if not args and self._groups and not ctx.resilient_parsing:
+            uses = "\n".join(f"  {example}" for example in self.examples)
+            raise click.UsageError(
+                f"{ctx.command_path} of what? Most used:\n{uses}\n{ctx.command_path} --help says more."
+            )
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each group under its heading."""
+        records = {param.name: record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))}
+        for heading, names in self._groups.items():
+            if found := [records.pop(name) for name in names if name in records]:
+                with formatter.section(heading):
+                    formatter.write_dl(found)
+        if records:
+            with formatter.section("More" if self._groups else "Options"):
+                formatter.write_dl(list(records.values()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, a line each."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+class Choice(click.Choice[str]):
+    """One of some words, with a guess at what a wrong one meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Click's sentence and ours."""
+        return f"{super().get_invalid_choice_message(value, ctx)} {meant(str(value), self.choices).capitalize()}"

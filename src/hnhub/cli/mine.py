@@ -1,0 +1,61 @@
+"""`hnhub mine`: hard negatives for pairs of one's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hnhub.cli.build import telling
+from hnhub.cli.help import BUILD_GROUPS, Command
+from hnhub.cli.options import as_json, given, parameters
+
+__all__ = ["mine"]
+
+_NOT = ("corpus", "queries", "queries_from", "round_trip", "model", "corpus_dir", "builder", "rights")
+_OWN = [
+    click.Argument(["pairs"], metavar="PAIRS"),
+    click.Option(
+        ["--corpus"],
+        metavar="PASSAGES",
+        help="Where negatives come from: a file, a folder, or a corpus's name.  [default: the positives themselves]",
+    ),
+    click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name]"),
+    click.Option(["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name]"),
+    click.Option(["--model"], metavar="ID", help="The LLM, as the endpoint names it, for llm and llm-pos."),
+    click.Option(["--name"], help="What the dataset is called.  [default: the file's name]"),
+]
+
+
+@click.command(
+    cls=Command,
+    groups=BUILD_GROUPS,
+    params=[*_OWN, *parameters(without=_NOT)],
+    examples=(
+        "hnhub mine pairs.jsonl --negatives 5",
+        "hnhub mine pairs.csv --query question --positive answer --corpus passages.parquet --method bm25 --method dense",
+        "hnhub mine org/pairs --method ce --out mined",
+    ),
+)
+@as_json
+def mine(as_json: bool, **options: Any) -> None:
+    """Find hard negatives for PAIRS of a query and a positive: JSONL, CSV, TSV, Parquet, or a dataset on the Hub."""
+    import hnhub
+
+    pairs, passages, name = options.pop("pairs"), options.pop("corpus"), options.pop("name")
+    columns = {role: options.pop(role) for role in ("query", "positive")}
+    _, _, asked = given({**options, "corpus": pairs})
+    model, methods = asked.pop("model", None), asked.pop("methods", ("bm25",))
+    called = name or (Path(pairs).name.split(".")[0] if Path(pairs).is_file() else pairs.rpartition("/")[2])
+    with telling():
+        mined = hnhub.mine(
+            pairs, corpus=passages, method=methods, model=model, name=called, out=asked.pop("out"), **columns, **asked
+        )
+    if as_json:
+        files = {method: str(path) for method, path in mined.files.items()}
+        found = {"dataset": str(mined.run.folder), "files": files, "pairs": mined.pairs, "rows": mined.rows}
+        click.echo(json.dumps({**found, "drops": mined.run.stats["stats"]["drops"]}, indent=1, ensure_ascii=False))
+        return
+    for method, path in mined.files.items():
+        click.echo(f"{method:8} {path}")
+    click.echo(f"dataset  {mined.run.folder}\n\n{mined.summary()}")
