@@ -68,6 +68,15 @@ def test_passages_that_test_queries_need_are_left_alone(corpus: Path, tmp_path: 
     assert ledger.filter(pl.col("reason") == "near_test_passage")["document_id"].to_list() == ["copy"]
 
 
+def test_a_blank_passage_is_never_asked_about(corpus: Path, tmp_path: Path, flawless: Any) -> None:
+    documents = pl.read_parquet(corpus / "documents.parquet")
+    blank = pl.DataFrame([("blank", "...", "\u3000\n" * 3000)], schema=documents.schema, orient="row")
+    pl.concat([documents, blank]).write_parquet(corpus / "documents.parquet")
+    _, _, ledger = write(tmp_path / "out", corpus, flawless, queries=100)
+    assert ledger.filter(pl.col("reason") == "blank_passage")["query_id"].to_list() == ["q-blank"]
+    assert all("Passage: Report" in r.messages[-1].content or "Passage: Title" in r.messages[-1].content for r in flawless.requests)
+
+
 def test_round_trip_drops_what_does_not_find_its_passage(corpus: Path, tmp_path: Path, flawless: Any) -> None:
     asked = []
 

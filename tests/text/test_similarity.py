@@ -132,3 +132,42 @@ def test_repeats_keeps_the_first_and_nothing_near_it(texts: list[str]) -> None:
     for i, at in enumerate(repeated):
         near = [j for j in kept if j < i and similarity(texts[i], texts[j]) >= NEAR]
         assert (at in near) if at is not None else not near
+
+
+def windowed(part: str, whole: str) -> float:
+    """`containment`, window by window."""
+    text, size = normalise(whole), 2 * len(shingles(part)) + 4
+    grams = set(shingles(part).tolist())
+    starts = range(max(1, len(text) - size + 1))
+    return max(len(grams & set(shingles(text[at : at + size]).tolist())) for at in starts) / len(grams)
+
+
+@settings(deadline=None)
+@given(sentences, sentences)
+def test_containment_is_that_of_the_best_window(part: str, whole: str) -> None:
+    # Without spaces, which a window's ends would lose when it is normalised again.
+    text, part = normalise(whole).replace(" ", "q"), normalise(f"zinc deficiency {part}").replace(" ", "q")
+    assert containment(part, text) == (windowed(part, text) if text else 0)
+
+
+LONG = {
+    "english": ("which of two trials of {} found that {} slows the growth of {}", "zinc iron copper lambs growth trial slow of two"),
+    "german": ("welche Überprüfung der {} hat gezeigt dass {} das Wachstum von {} hemmt", "Überprüfung Wachstum der das von Zink"),
+    "arabic": ("كيف يؤثر {} على نمو {} في {}", "كيف يؤثر الزنك على نمو في من"),
+    "thai": ("ทำไม{}จึงทำให้{}เติบโตช้าใน{}", "ทำไม จึง ทำให้ เติบโต ช้า ใน สังกะสี"),
+    "chinese": ("为什么{}会影响{}的生长和{}的健康", "为什么 会 影响 的 生长 和 健康 锌 缺乏"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LONG)
+def test_a_query_is_no_copy_of_a_long_text_that_has_its_pieces_everywhere(language: str) -> None:
+    form, words_ = LONG[language]
+    query = form.format("A", "B", "C")
+    pieces = words_.split()
+    # Every 5-gram of the query stands somewhere, each far from the next one.
+    key = normalise(query)
+    filler = " ".join(pieces * 3)
+    scattered = " ".join(f"{key[at : at + 5]} {filler}" for at in range(len(key) - 4)) * 10
+    assert len(set(shingles(query)) & set(shingles(scattered))) >= 0.8 * len(shingles(query))
+    assert containment(query, scattered) < 0.7
+    assert containment(query, f"{scattered}. {query}! {scattered}") == 1

@@ -5,7 +5,7 @@ A file `prompt_files/<task>.toml` (family `question`, the default) or `prompt_fi
     task = "query"              # query, negative, negative-pos or judge
     max_tokens = 96             # of the answer, above what the schema's maxLength can need
     schema = '''{...}'''        # JSON schema of the answer; leave it out for free text
-    [limits]                    # optional: a longer value is cut at a word, at so many characters
+    [limits]                    # optional: a longer value is cut to so many characters (hnhub.text.shorten)
     passage = 2000
     [[messages]]                # the chat; `{{passage}}` is where a value goes
     role = "user"
@@ -27,6 +27,7 @@ from typing import Any, Literal
 from hnhub.errors import InputError, UsageError
 from hnhub.llm.types import Answer, Message
 from hnhub.stages import canonical_json
+from hnhub.text.shorten import shorten
 
 __all__ = ["DEFAULT_FAMILY", "Prompt", "Task", "families", "find_prompt"]
 
@@ -83,7 +84,9 @@ class Prompt:
                 f"prompt {self.task}: got values for {', '.join(sorted(values)) or 'nothing'}",
                 do=f"give exactly {wanted}",
             )
-        cut = {name: _cut(value, self.limits.get(name)) for name, value in values.items()}
+        cut = {
+            name: shorten(value, self.limits[name]) if name in self.limits else value for name, value in values.items()
+        }
         # A turn without a placeholder stays the same object, which makes its hash and comparison cheap.
         return tuple(
             Message(turn.role, _PLACEHOLDER.sub(lambda match: cut[match[1]], turn.content))
@@ -134,12 +137,6 @@ def families(task: str) -> tuple[str, ...]:
 
 def _files() -> Any:
     return resources.files("hnhub.llm") / "prompt_files"
-
-
-def _cut(value: str, limit: int | None) -> str:
-    if limit is None or len(value) <= limit:
-        return value
-    return value[: limit + 1].rsplit(maxsplit=1)[0][:limit]
 
 
 def _parse(data: bytes, where: str, task: str, family: str) -> Prompt:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hnhub.text.similarity import NEAR, normalise, shingles, similarity
+from hnhub.text.similarity import NEAR, containment, normalise, shingles, similarity
 
 __all__ = ["generated_fault", "is_copy"]
 
@@ -15,14 +15,14 @@ _LONG = 30
 def is_copy(text: str, source: str) -> bool:
     """True if `text` is nearly the same as `source`, is taken out of it, or repeats it and goes on.
 
-    The last takes a source of 30 5-grams: a keyword query stands in every passage on its topic.
+    One is looked for in the best window of the other, as `containment` has it. The last takes a source of 30 5-grams: a keyword query stands in every passage on its topic.
     """
     a, b = shingles(text), shingles(source)
     shared = len(np.intersect1d(a, b, assume_unique=True))
     return (
         shared >= NEAR * (len(a) + len(b) - shared)
-        or shared >= _CONTAINED * len(a)
-        or (len(b) >= _LONG and shared >= _CONTAINED * len(b))
+        or (shared >= _CONTAINED * len(a) and containment(text, source) >= _CONTAINED)
+        or (len(b) >= _LONG and shared >= _CONTAINED * len(b) and containment(source, text) >= _CONTAINED)
     )
 
 

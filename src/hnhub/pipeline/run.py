@@ -20,7 +20,7 @@ from hnhub.stages import StageRecord, finished, lock, run_stage
 
 __all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
 
-VERSIONS = {"corpus": 1, "queries": 1, "candidates": 1, "judgements": 1, "negatives": 1, "dataset": 1}
+VERSIONS = {"corpus": 1, "queries": 2, "candidates": 2, "judgements": 2, "negatives": 2, "dataset": 1}
 """The version of the code behind each kind of stage; raise one when its output changes for the same input."""
 
 

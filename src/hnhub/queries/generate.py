@@ -17,7 +17,7 @@ from hnhub.queries.filter import fault, held_out_reasons, longest, repeat_reason
 from hnhub.queries.held_out import HeldOut, read_documents
 from hnhub.records import Drop, Provenance, Recipe
 from hnhub.stages import fingerprint
-from hnhub.text.similarity import best_near
+from hnhub.text.similarity import best_near, normalise
 
 __all__ = ["MAX_ASKED", "MAX_ROUNDS", "Search", "write_queries"]
 
@@ -67,7 +67,7 @@ def write_queries(
             break
         passages = read_documents(corpus, pl.DataFrame({"row": rows}))
         passages = pl.DataFrame({"row": rows}).join(passages, on="row", maintain_order="left")
-        passages = state.drop_leaks(passages)
+        passages = state.usable(passages)
         requests = [_request(document_id, text, recipe, prompt) for _, document_id, text in passages.iter_rows()]
         answers = []
         for answer in model.ask(requests):
@@ -105,8 +105,12 @@ class _State:
         self.drops: list[Drop] = []
         self.asked = 0
 
-    def drop_leaks(self, passages: pl.DataFrame) -> pl.DataFrame:
-        """Without the passages that nearly equal one judged relevant to a held-out query."""
+    def usable(self, passages: pl.DataFrame) -> pl.DataFrame:
+        """Without blank passages, and those that nearly equal one judged relevant to a held-out query."""
+        blank = pl.Series([not normalise(text) for text in passages["text"]], dtype=pl.Boolean)
+        for document_id in passages.filter(blank)["document_id"]:
+            self.drops.append(_drop("blank_passage", document_id, None))
+        passages = passages.filter(~blank)
         near = best_near(passages["text"].to_list(), self._held_out.positives["text"].to_list())
         for document_id, at in zip(passages["document_id"], near, strict=True):
             if at is not None:

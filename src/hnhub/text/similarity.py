@@ -24,6 +24,7 @@ Below, claims on other things begin ("deficiency of folate", "deficiency of vita
 """
 
 _WIDTH = 5
+_WINDOW = 2
 _CHUNK = 2048
 
 
@@ -52,6 +53,11 @@ def normalise(text: str) -> str:
 
 def shingles(text: str) -> NDArray[np.uint64]:
     """The distinct character 5-grams of the normalised text, hashed, ascending; shorter text is one shingle, none is 0."""
+    return np.unique(_sequence(text))
+
+
+def _sequence(text: str) -> NDArray[np.uint64]:
+    """The shingles in the order of the text."""
     codes = np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     if not len(codes):
         return codes
@@ -60,7 +66,7 @@ def shingles(text: str) -> NDArray[np.uint64]:
     for offset in range(min(_WIDTH, len(codes))):
         hashed = (hashed + codes[offset : offset + count]) * np.uint64(0x9E3779B97F4A7C15)
         hashed ^= hashed >> np.uint64(29)
-    return np.unique(hashed)
+    return hashed
 
 
 def similarity(a: str, b: str) -> float:
@@ -69,9 +75,24 @@ def similarity(a: str, b: str) -> float:
 
 
 def containment(part: str, whole: str) -> float:
-    """The share of `part`'s shingles that occur in `whole`, 0 to 1: is it copied from there? An empty part is."""
-    a, b = shingles(part), shingles(whole)
-    return _shared(a, b) / len(a) if len(a) else 1.0
+    """The share of `part`'s shingles in the best window of `whole`, 0 to 1: is it copied from there? An empty part is.
+
+    The window has twice the part's length. All over 100,000 characters stand 95 % of the 5-grams of any question, and all over
+    an abstract nine tenths of one claim of SciFact in forty; in windows, 51 % at most and of one in a hundred and fifty.
+    """
+    a, b = shingles(part), _sequence(whole)
+    if not len(a):
+        return 1.0
+    at = np.flatnonzero(np.isin(b, a))
+    at = at[np.argsort(b[at], kind="stable")]  # places of one shingle side by side, ascending
+    before = np.full(len(at), -1)
+    again = np.flatnonzero(b[at[1:]] == b[at[:-1]]) + 1
+    before[again] = at[again - 1]
+    # A place is the first of its shingle in the windows that start after the one before it, and reach it.
+    starts = np.maximum(before, at - _WINDOW * len(a)) + 1
+    size = len(b) + 1
+    firsts = np.bincount(np.maximum(starts, 0), minlength=size) - np.bincount(at + 1, minlength=size)
+    return float(np.cumsum(firsts).max()) / len(a)
 
 
 def near_pairs(
