@@ -74,7 +74,10 @@ def test_a_blank_passage_is_never_asked_about(corpus: Path, tmp_path: Path, flaw
     pl.concat([documents, blank]).write_parquet(corpus / "documents.parquet")
     _, _, ledger = write(tmp_path / "out", corpus, flawless, queries=100)
     assert ledger.filter(pl.col("reason") == "blank_passage")["query_id"].to_list() == ["q-blank"]
-    assert all("Passage: Report" in r.messages[-1].content or "Passage: Title" in r.messages[-1].content for r in flawless.requests)
+    assert all(
+        "Passage: Report" in r.messages[-1].content or "Passage: Title" in r.messages[-1].content
+        for r in flawless.requests
+    )
 
 
 def test_round_trip_drops_what_does_not_find_its_passage(corpus: Path, tmp_path: Path, flawless: Any) -> None:

@@ -42,7 +42,7 @@ def test_words_stay_whole_where_there_are_words() -> None:
 
 def test_a_mark_stays_with_its_letter() -> None:
     cut = shorten("กำ" * 5 + "ก\u0e34\u0e48" * 40, 100)
-    assert unicodedata.category("ก\u0e34\u0e48" [1]) == "Mn"
+    assert unicodedata.category("ก\u0e34\u0e48"[1]) == "Mn"
     assert cut.endswith("ก\u0e34\u0e48")
 
 
