@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hnhub.negatives._overlap import SHARED, overlaps
 from hnhub.negatives.guard import REASONS, Judged, Keys, judge
 from hnhub.text.similarity import NEAR, normalise, similarity
 
@@ -78,6 +79,66 @@ def test_generated_repeats() -> None:
     texts = [TEXTS["good"], TEXTS["good-again"], TEXTS["good"].replace("season", "year"), TEXTS["other"]]
     found = judge(judged(), [(None, text) for text in texts], Keys(TEXTS))
     assert found == [None, "duplicate", "near_duplicate", None]
+
+
+def windows(text: str, size: int = 1000) -> list[str]:
+    """A text cut into windows that share half with the next one."""
+    return [text[at : at + size] for at in range(0, len(text) - size // 2, size // 2)]
+
+
+LONG = {
+    "english": [f"Trial {n} of {n * 7} lambs found that copper number {n} slows growth; " for n in range(90)],
+    "german": [f"Versuch {n}: die Überprüfung von {n * 7} Lämmern ergab Größe {n}, Gefäß {n * 3}; " for n in range(90)],
+    "arabic": [f"التجربة {n} على {n * 7} من الحملان وجدت أن النحاس رقم {n} يبطئ النمو؛ " for n in range(90)],
+    "thai": [f"การทดลองที่{n}กับลูกแกะ{n * 7}ตัวพบว่าทองแดงหมายเลข{n}ทำให้โตช้า" for n in range(120)],
+    "chinese": [f"第{n}次试验对{n * 7}只羔羊发现{n}号铜会减缓生长，" for n in range(300)],
+}
+
+
+@pytest.mark.parametrize("language", LONG)
+def test_overlapping_chunks_of_the_positive_are_no_negatives(language: str) -> None:
+    chunks = windows("".join(LONG[language]))
+    documents = {str(i): chunk for i, chunk in enumerate(chunks)}
+    documents["short"] = chunks[1][:180]
+    known = Judged("which trial", "1", ["1"], documents, Keys(documents))
+    found = dict(zip(documents, judge(known, list(documents.items()), Keys(documents)), strict=True))
+    assert similarity(chunks[0], chunks[1]) < NEAR
+    assert [name for name, reason in found.items() if reason == "overlaps_positive"] == ["0", "2"]
+    assert found["3"] is found["short"] is None
+
+
+@settings(deadline=None)
+@given(
+    st.text(alphabet="ab", max_size=30),
+    st.integers(0, 400),
+    st.integers(150, 260),
+    st.integers(0, 400),
+    st.integers(0, 9),
+)
+def test_a_run_of_200_characters_is_found_wherever_it_stands(
+    a: str, before: int, size: int, after: int, seed: int
+) -> None:
+    from random import Random
+
+    random = Random(seed)
+    some = lambda count: "".join(random.choices("abcdefghijklmnop字典", k=count))  # noqa: E731
+    run = "y" + some(size - 2) + "y"
+    positive, other = some(after) + "w" + run + "w" + a, some(before) + "x" + run + "x" + some(after)
+    assert overlaps(["", other, some(300)], [positive, a]) == [False, size >= SHARED, False]
+
+
+def test_chunks_of_the_positives_file_are_no_negatives() -> None:
+    documents = {
+        f"{name}#{n}": f"{name} {n} says {str(n) * 99} on zinc" for name in ("a/b.md", "c.md") for n in (1, 2, 3)
+    }
+    candidates = list(documents.items())
+
+    def found(chunked: bool) -> list[str | None]:
+        known = Judged("zinc", "a/b.md#2", ["a/b.md#2"], documents, Keys(documents), chunked=chunked)
+        return judge(known, candidates, Keys(documents))
+
+    assert found(True) == ["sibling", "positive", "sibling", None, None, None]
+    assert found(False) == [None, "positive", None, None, None, None]
 
 
 words = st.sampled_from(

@@ -40,11 +40,12 @@ class Eligible:
 
 
 def eligible_candidates(
-    candidates: Path, *, method: str, documents: Path, queries: Path, qrels: Path, recipe: Recipe
+    candidates: Path, *, method: str, documents: Path, queries: Path, qrels: Path, recipe: Recipe, chunked: bool = False
 ) -> Iterator[tuple[pl.DataFrame, list[Eligible]]]:
     """In batches of queries: the rows (CANDIDATES; of each query its positive first, then by rank), and what they are.
 
-    The cut applies where the scorer scored the positive too. Raises InputError for candidates that name unknown queries or documents.
+    The cut applies where the scorer scored the positive too. `chunked`: ids are `<file>#<n>`. Raises InputError for candidates
+    that name unknown queries or documents.
     """
     frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
     _check_queries(candidates, frozen)
@@ -53,7 +54,7 @@ def eligible_candidates(
     for at in range(0, len(frozen), _BATCH):
         part = frozen[at : at + _BATCH].join(relevant, on="query_id", how="left", maintain_order="left")
         frame = _read(candidates, part)
-        yield frame.drop("order"), list(_eligible(_Batch(frame, part, texts, candidates), method, recipe))
+        yield frame.drop("order"), list(_eligible(_Batch(frame, part, texts, candidates), method, recipe, chunked))
         report(f"{method}: negatives of queries", min(at + _BATCH, len(frozen)), len(frozen))
 
 
@@ -115,12 +116,13 @@ class _Batch:
         ]
 
 
-def _eligible(batch: _Batch, method: str, recipe: Recipe) -> Iterator[Eligible]:
+def _eligible(batch: _Batch, method: str, recipe: Recipe, chunked: bool) -> Iterator[Eligible]:
     start = 0
     for (query_id, query, positive_ids, judged_ids), end in zip(batch.queries, batch.ends, strict=True):
         first = start + sum(batch.is_positive[start:end])
         positive_score = batch.scores[start] if first > start else None
-        judged = Judged(query, positive_ids[0], [*positive_ids, *(judged_ids or ())], batch.texts, batch.keys)
+        relevant = [*positive_ids, *(judged_ids or ())]
+        judged = Judged(query, positive_ids[0], relevant, batch.texts, batch.keys, chunked=chunked)
         candidates, scores = batch.candidates(first, end), batch.scores[first:end]
         verdicts = [
             verdict if reason is None else ("drop", reason)

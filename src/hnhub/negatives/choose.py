@@ -35,6 +35,7 @@ def make_negatives(
     qrels: Path,
     recipe: Recipe,
     judgements: Path | None = None,
+    chunked: bool = False,
 ) -> dict[str, Any]:
     """Write negatives.parquet (NEGATIVES) and ledger.parquet into `out`; return the facts.
 
@@ -54,7 +55,13 @@ def make_negatives(
         pq.ParquetWriter(out / "ledger.parquet", ledger_columns, compression="zstd") as ledger,
     ):
         for rows, batch in eligible_candidates(
-            candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
+            candidates,
+            method=method,
+            documents=documents,
+            queries=queries,
+            qrels=qrels,
+            recipe=recipe,
+            chunked=chunked,
         ):
             marks, drops = _decide(batch, method, recipe, totals, _read_judgements(judgements, batch))
             frame = rows.with_columns(marks)

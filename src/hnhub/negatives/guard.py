@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from hnhub.negatives._copies import generated_fault
+from hnhub.negatives._overlap import overlaps
+from hnhub.records import parent_of
 from hnhub.text.similarity import NEAR, normalise, similarity
 
 __all__ = ["REASONS", "Judged", "Keys", "judge"]
@@ -10,10 +12,12 @@ __all__ = ["REASONS", "Judged", "Keys", "judge"]
 REASONS = {
     "positive": "it is the query's positive (of a written query: the passage that it was written from)",
     "relevant": "it is judged relevant to the query, in any split",
+    "sibling": "it is a chunk of the same file as a relevant document (of a corpus that hnhub cut into chunks)",
     "empty": "nothing is left of its text without punctuation",
     "duplicate_of_relevant": "its normalised text is that of a relevant document",
     "copies_query": "its normalised text is the query's; of a generated text: a copy of it, in part or with more",
     "copies_positive": "it is nearly the positive (5-grams, Jaccard); of a generated text: or a copy of it, in part or with more",
+    "overlaps_positive": "it shares a run of 200 characters (normalised) with a relevant document, as overlapping chunks do",
     "duplicate": "its normalised text is that of a candidate before it",
     "near_duplicate": "a generated text that nearly equals one before it",
 }
@@ -38,15 +42,26 @@ class Judged:
     """A query with what is known to be relevant to it."""
 
     def __init__(
-        self, query: str, positive_id: str, relevant: Collection[str], texts: Mapping[str, str], keys: Keys
+        self,
+        query: str,
+        positive_id: str,
+        relevant: Collection[str],
+        texts: Mapping[str, str],
+        keys: Keys,
+        *,
+        chunked: bool = False,
     ) -> None:
-        """`relevant` holds the ids of all relevant documents, `texts` the contents of those that the corpus has."""
+        """`relevant` holds the ids of all relevant documents, `texts` the contents of those that the corpus has.
+
+        `chunked`: ids are `<file>#<n>`, and the chunks of a file know each other.
+        """
         self.query = query
         self.positive_id = positive_id
         self.positive = texts[positive_id]
         self.relevant = frozenset(relevant)
         self.query_key = normalise(query)
         self.relevant_keys = {keys[document_id] for document_id in relevant if document_id in texts}
+        self.parents = {parent_of(document_id) for document_id in relevant} if chunked else set()
         self.probes = _probes(keys[positive_id])
 
 
@@ -58,7 +73,14 @@ def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: Ke
     reasons: list[str | None] = []
     seen: set[str] = set()
     generated: list[str] = []
-    for document_id, text in candidates:
+    overlapping = overlaps(
+        [
+            "" if document_id is None or document_id in judged.relevant else keys[document_id]
+            for document_id, _ in candidates
+        ],
+        judged.relevant_keys,
+    )
+    for (document_id, text), overlap in zip(candidates, overlapping, strict=True):
         if document_id is None:
             key = normalise(text)
             reason = "duplicate_of_relevant" if key and key in judged.relevant_keys else None
@@ -66,7 +88,7 @@ def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: Ke
             generated += [] if reason else [text]
         else:
             key = keys[document_id]
-            reason = _mined_fault(judged, document_id, text, key)
+            reason = _mined_fault(judged, document_id, text, key) or ("overlaps_positive" if overlap else None)
         if reason is None and key in seen:
             reason = "duplicate"
         if reason is None:
@@ -79,6 +101,7 @@ def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str |
     faults = {
         "positive": document_id == judged.positive_id,
         "relevant": document_id in judged.relevant,
+        "sibling": bool(judged.parents) and parent_of(document_id) in judged.parents,
         "empty": not key,
         "duplicate_of_relevant": key in judged.relevant_keys,
         "copies_query": key == judged.query_key,

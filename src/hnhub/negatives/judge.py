@@ -51,6 +51,7 @@ def make_judgements(
     qrels: Path,
     recipe: Recipe,
     corpus_revision: str,
+    chunked: bool = False,
 ) -> dict[str, Any]:
     """Write judgements.parquet (JUDGEMENTS) into `out`; return the facts.
 
@@ -61,7 +62,13 @@ def make_judgements(
     totals, made_by = Counter[str](), {"model": None, "revision": None}
     columns, shown = arrow_schema(JUDGEMENTS), SHOWN * recipe.negatives
     batches = eligible_candidates(
-        candidates, method=method, documents=documents, queries=queries, qrels=qrels, recipe=recipe
+        candidates,
+        method=method,
+        documents=documents,
+        queries=queries,
+        qrels=qrels,
+        recipe=recipe,
+        chunked=chunked,
     )
     with pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
         for _, batch in batches:

@@ -53,6 +53,11 @@ class Job:
         """The revision of the corpus as it was loaded."""
         return str(facts_of(self.folder / "corpus").get("revision", "user"))
 
+    @property
+    def chunked(self) -> bool:
+        """Whether hnhub cut the documents, so that their ids tell which are of one file."""
+        return bool(facts_of(self.folder / "corpus").get("chunked"))
+
     def candidates(self, *sources: str) -> dict[str, Path]:
         """The candidates' files of these sources."""
         return {name: self.folder / "candidates" / name / "candidates.parquet" for name in sources}

@@ -168,6 +168,7 @@ def _judgements(job: Job, method: str) -> Stage:
             qrels=job.folder / "corpus" / "qrels.parquet",
             recipe=recipe,
             corpus_revision=job.corpus_revision,
+            chunked=job.chunked,
         )
 
     return Stage(f"judgements/{method}", ("corpus", "queries", f"candidates/{method}"), parts, make)
@@ -189,6 +190,7 @@ def _negatives(job: Job, method: str) -> Stage:
             qrels=job.folder / "corpus" / "qrels.parquet",
             recipe=recipe,
             judgements=job.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
+            chunked=job.chunked,
         )
         return once(job.engine, negatives, out)
 
