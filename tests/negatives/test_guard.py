@@ -127,18 +127,15 @@ def test_a_run_of_200_characters_is_found_wherever_it_stands(
     assert overlaps(["", other, some(300)], [positive, a]) == [False, size >= SHARED, False]
 
 
-def test_chunks_of_the_positives_file_are_no_negatives() -> None:
-    documents = {
-        f"{name}#{n}": f"{name} {n} says {str(n) * 99} on zinc" for name in ("a/b.md", "c.md") for n in (1, 2, 3)
-    }
-    candidates = list(documents.items())
-
-    def found(chunked: bool) -> list[str | None]:
-        known = Judged("zinc", "a/b.md#2", ["a/b.md#2"], documents, Keys(documents), chunked=chunked)
-        return judge(known, candidates, Keys(documents))
-
-    assert found(True) == ["sibling", "positive", "sibling", None, None, None]
-    assert found(False) == [None, "positive", None, None, None, None]
+@pytest.mark.parametrize("chunked", [True, False])
+def test_chunks_of_the_positives_file_are_no_negatives(chunked: bool) -> None:
+    said = ("zinc in Norway", "tall swifts", "a violin", "old harbours", "copper lanterns", "dry summers")
+    ids = [f"{name}#{n}" for name in ("a/b.md", "c.md") for n in (1, 2, 3)]
+    documents = dict(zip(ids, said, strict=True))
+    known = Judged("zinc", "a/b.md#2", ["a/b.md#2"], documents, Keys(documents), chunked=chunked)
+    sibling = "sibling" if chunked else None
+    found = judge(known, list(documents.items()), Keys(documents))
+    assert found == [sibling, "positive", sibling, None, None, None]
 
 
 words = st.sampled_from(
