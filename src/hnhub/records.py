@@ -1,12 +1,13 @@
 """The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict
 
 __all__ = [
     "METHODS",
     "PAPER_METHODS",
+    "WRITTEN_QUERIES",
     "Document",
     "Drop",
     "Method",
@@ -16,7 +17,7 @@ __all__ = [
     "RecipeOptions",
     "Verdict",
     "contents",
-    "held_out_split",
+    "evaluation_splits",
     "parent_of",
 ]
 
@@ -68,6 +69,9 @@ METHODS: Mapping[str, Method] = {
 }
 """Every way to get negatives, in the order in which they are published."""
 
+WRITTEN_QUERIES = 1000
+"""Queries a split that are written where a recipe says nothing."""
+
 PAPER_METHODS = ("llm", "bm25", "ce")
 """The three of arXiv 2504.21015; the command line's `all`."""
 
@@ -75,9 +79,11 @@ Verdict = Literal["keep", "drop", "promote"]
 """Of a candidate: usable as a negative, not usable, or so relevant that it may serve as a second positive."""
 
 
-def held_out_split(splits: Collection[str]) -> str | None:
-    """The split that is evaluated on, so never trained on: `test`, or `dev` where there is none, or none at all."""
-    return next((name for name in ("test", "dev") if name in splits), None)
+def evaluation_splits(splits: Collection[str], declared: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The splits that are evaluated on, so never trained on: those `declared`, else `test`, or `dev` where there is none."""
+    if declared is not None:
+        return tuple(name for name in declared if name in splits)
+    return next(((name,) for name in ("test", "dev") if name in splits), ())
 
 
 def parent_of(document_id: str) -> str:
@@ -139,11 +145,13 @@ class Recipe:
 
     corpus: str
     methods: tuple[str, ...] = PAPER_METHODS
-    queries: int = 1000
-    """At most this many queries a split."""
+    queries: int | None = None
+    """At most this many queries a split; None is 1,000 written ones (`WRITTEN_QUERIES`), and all that are judged."""
     queries_from: Literal["llm", "qrels"] = "llm"
     round_trip: int | None = 10
     """Keep a written query only if BM25 brings its passage back among this many; None turns the check off."""
+    positives: int | None = None
+    """At most this many rows a query, one a positive; None is all that are known."""
     negatives: int = 5
     depth: int = 100
     seed: int = 0
@@ -166,10 +174,17 @@ class Recipe:
     """Or: drop a candidate scored over the positive's score minus this."""
     judge: Literal["llm", "ce"] | None = None
     """Who looks at what would become negatives and may veto: the LLM, or the cross-encoder by the cut's rule."""
+    promote: Literal["drop", "positive"] = "drop"
+    """What becomes of a candidate that judge or cut finds as relevant as the positive: nothing, or a further positive."""
     sampling: Literal["top", "random", "weighted"] = "top"
     rank_min: int = 1
     rank_max: int | None = None
     on_shortfall: Literal["drop", "keep", "fail"] = "drop"
+
+    @property
+    def query_limit(self) -> int | None:
+        """Queries a split at most; None is no limit."""
+        return self.queries or (WRITTEN_QUERIES if self.queries_from == "llm" else None)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for fingerprints and the manifest."""
@@ -188,6 +203,7 @@ class MiningOptions(TypedDict, total=False):
     max_percent: float | None
     max_margin: float | None
     judge: Literal["llm", "ce"] | None
+    promote: Literal["drop", "positive"]
     sampling: Literal["top", "random", "weighted"]
     rank_min: int
     rank_max: int | None
@@ -197,7 +213,8 @@ class MiningOptions(TypedDict, total=False):
 class RecipeOptions(MiningOptions, total=False):
     """Every decision of a recipe that one word or number can change."""
 
-    queries: int
+    queries: int | None
+    positives: int | None
     queries_from: Literal["llm", "qrels"]
     round_trip: int | None
     negatives: int

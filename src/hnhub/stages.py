@@ -23,6 +23,7 @@ from hnhub.errors import InputError, UsageError
 __all__ = [
     "StageRecord",
     "canonical_json",
+    "facts_of",
     "file_sha256",
     "fingerprint",
     "finished",
@@ -147,6 +148,12 @@ def read_record(path: Path) -> StageRecord:
         return StageRecord(text["fingerprint"], text["files"], facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: can't be read as a record ({error})", do=f"delete {path.parent}") from error
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What a finished stage recorded; nothing if the user put it there."""
+    record = folder / "stage.json"
+    return dict(read_record(record).facts) if record.exists() else {}
 
 
 @contextmanager

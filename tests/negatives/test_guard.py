@@ -28,7 +28,7 @@ QUERY = "Does zinc help children grow?"
 
 
 def judged() -> Judged:
-    return Judged(QUERY, "p", ["p", "r", "not in the corpus"], TEXTS, Keys(TEXTS))
+    return Judged(QUERY, ["p"], ["p", "r", "not in the corpus"], TEXTS, Keys(TEXTS))
 
 
 def test_mined_candidates() -> None:
@@ -71,7 +71,7 @@ def test_a_text_that_repeats_a_whole_claim_is_no_negative() -> None:
     """For a claim it would be a positive: small models like to begin so. A short query's words may stand in a negative."""
     claim = "The high-income countries have a higher rate of cardiovascular events than low-income countries"
     more = " In fact, they have seen a 25% increase in cardiovascular events since 1980, and in nine countries of them the most."
-    known = Judged(claim, "p", ["p"], TEXTS, Keys(TEXTS))
+    known = Judged(claim, ["p"], ["p"], TEXTS, Keys(TEXTS))
     assert judge(known, [(None, claim + "." + more), (None, more)], Keys(TEXTS)) == ["copies_query", None]
 
 
@@ -159,7 +159,7 @@ def test_no_forbidden_candidate_is_kept(
     allowed = [(str(i), documents[str(i)]) for i in order if str(i) in documents]
     candidates: list[tuple[str | None, str]] = [*allowed, *((None, text) for text in generated)]
     judged_ids = {"0", *(str(i) for i in relevant)}
-    reasons = judge(Judged(query, "0", judged_ids, documents, Keys(documents)), candidates, Keys(documents))
+    reasons = judge(Judged(query, ["0"], judged_ids, documents, Keys(documents)), candidates, Keys(documents))
     assert {reason for reason in reasons if reason} <= set(REASONS)
     kept = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
     keys = [normalise(text) for _, text in kept]
@@ -189,5 +189,5 @@ def test_probes_find_every_near_copy(seed: int, size: int, share: float) -> None
         copy += [word] if luck > share else [[], [new], [word, new]][rng.integers(0, 3)]
     documents = {"p": " ".join(source), "c": " ".join(copy)}
     near = similarity(documents["p"], documents["c"]) >= NEAR
-    (reason,) = judge(Judged("q", "p", ["p"], documents, Keys(documents)), [("c", documents["c"])], Keys(documents))
+    (reason,) = judge(Judged("q", ["p"], ["p"], documents, Keys(documents)), [("c", documents["c"])], Keys(documents))
     assert (reason is not None) == near

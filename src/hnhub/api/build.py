@@ -138,6 +138,8 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
         given["bm25"] = BM25Settings.of([*decision.recipe.bm25, *own.items()]).changed
     if methods := options.get("methods"):
         given["methods"] = ordered(methods)
+    if given.get("queries_from", decision.recipe.queries_from) == "qrels" != decision.recipe.queries_from:
+        given.setdefault("queries", None)  # how many a builder has written is no limit of the judged ones
     recipe = replace(decision.recipe, **given)
     _check_recipe(recipe)
     prompts = {**decision.prompts, **{task: Path(file) for task, file in options.get("prompts", {}).items()}}
@@ -145,7 +147,7 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
 
 
 def _check_recipe(recipe: Recipe) -> None:
-    for name in ("queries", "negatives", "depth", "rank_min", "rank_max", "round_trip"):
+    for name in ("queries", "positives", "negatives", "depth", "rank_min", "rank_max", "round_trip"):
         value = getattr(recipe, name)
         if value is not None and value < 1:
             raise UsageError(f"{name} = {value} makes no sense", do="give 1 or more")

@@ -6,12 +6,11 @@ from typing import Literal
 
 from hnhub.api.runs import Run
 from hnhub.progress import showing
-from hnhub.publish.hub import check_repo_name, connect
+from hnhub.publish.hub import check_repo_name
 from hnhub.publish.plan import Folder, Plan, read_folder
 from hnhub.publish.push import Pushed, Target
 from hnhub.publish.push import plan_push as make_plan
 from hnhub.publish.push import push as publish
-from hnhub.publish.rules import refuse_unpublishable
 
 __all__ = ["plan_push", "push"]
 
@@ -56,9 +55,8 @@ def push(
         pull_request=pull_request,
         force=force,
     )
-    folder = _publishable(run)
     with showing():
-        return publish(connect(), folder, target)
+        return publish(None, _folder(run), target)
 
 
 def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
@@ -70,11 +68,8 @@ def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
     (None, {'add'})
     """
     check_repo_name(repo)
-    folder = _publishable(run)
-    return make_plan(connect(), folder, repo)
+    return make_plan(None, _folder(run), repo)
 
 
-def _publishable(run: Run | str | os.PathLike[str]) -> Folder:
-    folder = read_folder(run.folder if isinstance(run, Run) else Path(run).expanduser())
-    refuse_unpublishable(folder)
-    return folder
+def _folder(run: Run | str | os.PathLike[str]) -> Folder:
+    return read_folder(run.folder if isinstance(run, Run) else Path(run).expanduser())

@@ -31,10 +31,9 @@ from hnhub.api.build import BuildOptions, build, decide
 from hnhub.api.forecast import forecast_build
 from hnhub.api.options import check_options
 from hnhub.errors import HnhubError, InputError, UsageError
-from hnhub.publish.hub import check_repo_name, connect
+from hnhub.publish.hub import check_repo_name
 from hnhub.publish.plan import Plan, read_folder
 from hnhub.publish.push import Pushed, Target, plan_push, push
-from hnhub.publish.rules import refuse_unpublishable
 
 __all__ = ["Forecast", "Item", "Outcome", "Release", "forecast_release", "read_plan", "release", "summary"]
 
@@ -159,13 +158,13 @@ class Forecast:
 
 def forecast_release(items: Sequence[Item]) -> list[Forecast]:
     """What a release would do; nothing is built or published. Raises as `hnhub.build` before any work."""
-    api, found = connect(), []
+    found = []
     for item in items:
         corpus, name = item.source
         steps = forecast_build(corpus, name, item.options).steps
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
-        plan = None if left else plan_push(api, read_folder(_build(item)), item.target.repo)
+        plan = None if left else plan_push(None, read_folder(_build(item)), item.target.repo)
         found.append(Forecast(item, left, plan))
     return found
 
@@ -176,9 +175,7 @@ def _build(item: Item) -> Path:
 
 
 def _publish(path: Path, target: Target) -> Pushed:
-    folder = read_folder(path)
-    refuse_unpublishable(folder)
-    return push(connect(), folder, target)
+    return push(None, read_folder(path), target)
 
 
 def summary(outcomes: list[Outcome]) -> str:

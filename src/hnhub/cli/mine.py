@@ -12,7 +12,7 @@ from hnhub.cli.options import as_json, given, parameters
 
 __all__ = ["mine"]
 
-_NOT = ("corpus", "queries", "queries_from", "round_trip", "model", "corpus_dir", "builder", "rights")
+_NOT = ("corpus", "queries", "queries_from", "round_trip", "model", "positives", "corpus_dir", "builder", "rights")
 _OWN = [
     click.Argument(["pairs"], metavar="PAIRS"),
     click.Option(

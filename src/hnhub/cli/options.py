@@ -38,6 +38,8 @@ def given(options: Mapping[str, Any]) -> tuple[str | Path, str | None, dict[str,
     corpus, folder = found.pop("corpus"), found.pop("corpus_dir", None)
     if found.get("round_trip") == 0:
         found["round_trip"] = None
+    if "positives" in found:
+        found["positives"] = None if found["positives"] == "all" else _number("--positives", found["positives"])
     if found.get("judge") == "none":
         found["judge"] = None
     if "bm25" in found:
@@ -46,6 +48,12 @@ def given(options: Mapping[str, Any]) -> tuple[str | Path, str | None, dict[str,
     if "prompts" in found:
         found["prompts"] = _pairs("--prompt", found["prompts"], "TASK=FILE", "negative=mine.toml")
     return (corpus, None, found) if folder is None else (folder, corpus, found)
+
+
+def _number(option: str, value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise UsageError(f"{option} {value!r} is no number of 1 or more", do=f"write, say, {option} 3 or {option} all")
+    return int(value)
 
 
 def _pairs(option: str, values: Iterable[str], form: str, example: str) -> dict[str, str]:
@@ -73,7 +81,16 @@ build_options = stack(
     click.option(
         "--corpus-dir", type=_FOLDER, help="Read the corpus from this folder (BEIR layout, JSONL, Parquet or CSV)."
     ),
-    click.option("--queries", type=click.IntRange(1), help="At most this many queries a split."),
+    click.option(
+        "--queries",
+        type=click.IntRange(1),
+        help="At most this many queries a split.  [default: 1,000 written, all judged]",
+    ),
+    click.option(
+        "--positives",
+        metavar="N|all",
+        help="At most this many rows a query, one a positive.  [default: all that are known]",
+    ),
     click.option("--queries-from", type=Choice(["llm", "qrels"]), help="Write queries, or take the judged ones."),
     click.option(
         "--round-trip",
@@ -101,6 +118,11 @@ build_options = stack(
         "--judge",
         type=Choice(["llm", "ce", "none"]),
         help="Who looks at what would become negatives, and may veto: the LLM, or the cross-encoder by ce's rule.",
+    ),
+    click.option(
+        "--promote",
+        type=Choice(["drop", "positive"]),
+        help="What becomes of what judge or cut finds as relevant as the positive: nothing, or a further positive.",
     ),
     click.option(
         "--on-shortfall",

@@ -43,6 +43,7 @@ _OPEN = (
         mteb_id="mteb/msmarco",
         citation=CITATIONS["msmarco"],
         family="question",
+        evaluation_splits=("test", "dev"),
         drop_same_id=True,
     ),
     CorpusSpec(

@@ -29,7 +29,7 @@ __all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
 log = logging.getLogger(__name__)
 
 _TABLES = ("documents.parquet", "queries.parquet", "qrels.parquet", "ledger.parquet")
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 """Raise it when the same source would give other bytes."""
 
 
@@ -143,6 +143,9 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
         "source": identity,
         "licence": source.spec.licence if source.spec else "unknown",
         "chunked": source.chunking is not None,
+        "evaluation_splits": list(source.spec.evaluation_splits)
+        if source.spec and source.spec.evaluation_splits
+        else None,
         **facts,
     }
 

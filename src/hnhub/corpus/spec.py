@@ -46,6 +46,8 @@ class CorpusSpec:
     citation: str
     """BibTeX."""
     family: str = "question"
+    evaluation_splits: tuple[str, ...] | None = None
+    """The judged splits that people report figures on, where that is not `test` alone: none of them is trained on."""
     drop_same_id: bool = False
     """In evaluation, drop a document whose id equals the query's."""
     bm25: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from hnhub.llm.types import Request
 from hnhub.negatives.judge import SHOWN
 from hnhub.pipeline.job import Job, Stage
 from hnhub.pipeline.miners import DEFAULT_BI_ENCODER
-from hnhub.records import METHODS, contents
+from hnhub.records import METHODS, WRITTEN_QUERIES, contents, evaluation_splits
 
 if TYPE_CHECKING:
     from hnhub.stages import StageRecord
@@ -141,9 +141,12 @@ def _query_count(job: Job, record: "StageRecord | None") -> int:
     if record:
         return int(record.files["queries.parquet"]["rows"])
     judged = job.source.spec.judged_queries if job.source.spec else {}
+    limit = job.recipe.query_limit
     if job.recipe.queries_from == "qrels" and judged:
-        return sum(min(job.recipe.queries, judged.get(split, 0)) for split in ("train", "dev"))
-    return job.recipe.queries
+        evaluated = evaluation_splits(judged, job.source.spec.evaluation_splits if job.source.spec else None)
+        counts = [count for split, count in judged.items() if split in ("train", "dev") and split not in evaluated]
+        return sum(count if limit is None else min(limit, count) for count in counts)
+    return limit or WRITTEN_QUERIES
 
 
 def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[str]) -> _Speeds:

@@ -122,7 +122,7 @@ def _eligible(batch: _Batch, method: str, recipe: Recipe, chunked: bool) -> Iter
         first = start + sum(batch.is_positive[start:end])
         positive_score = batch.scores[start] if first > start else None
         relevant = [*positive_ids, *(judged_ids or ())]
-        judged = Judged(query, positive_ids[0], relevant, batch.texts, batch.keys, chunked=chunked)
+        judged = Judged(query, positive_ids, relevant, batch.texts, batch.keys, chunked=chunked)
         candidates, scores = batch.candidates(first, end), batch.scores[first:end]
         verdicts = [
             verdict if reason is None else ("drop", reason)

@@ -21,6 +21,8 @@ __all__ = ["make_negatives"]
 
 log = logging.getLogger(__name__)
 
+_promoted = pl.col("verdict") == "promote"
+
 _Judgement = tuple[Verdict, str | None, str | None]
 """Verdict, reason and the judge's word."""
 
@@ -43,7 +45,7 @@ def make_negatives(
     positions 1..n in rank order. A candidate that is good but not chosen has neither reason nor position, or the reason
     `outside_window`. A query with fewer than `recipe.negatives` stands in the ledger as `shortfall`, and
     `on_shortfall` says what becomes of it: `drop` (it has no positions, so no row), `keep` (positions 1..m), `fail`.
-    There is no backfill. The cut applies where the scorer scored the positive too. With `judgements` (JUDGEMENTS) only
+    There is no backfill. With `promote` "positive" what is promoted gets the label 1: a further positive. The cut applies where the scorer scored the positive too. With `judgements` (JUDGEMENTS) only
     what was judged and kept is chosen; the others have the judge's verdict and reason, or the reason `not_judged`.
 
     Raises InputError for candidates that name unknown queries or documents, RuleBroken for a shortfall that must not be.
@@ -65,6 +67,8 @@ def make_negatives(
         ):
             marks, drops = _decide(batch, method, recipe, totals, _read_judgements(judgements, batch))
             frame = rows.with_columns(marks)
+            if recipe.promote == "positive":
+                frame = frame.with_columns(_promoted.cast(pl.Int8).alias("label") | pl.col("label"))
             for reason, count in frame["reason"].drop_nulls().value_counts().iter_rows():
                 reasons[reason] += count
             writer.write_table(frame.select(NEGATIVES.names()).to_arrow().cast(columns))
@@ -146,7 +150,7 @@ def _shortfall(method: str, query_id: str, found: int, recipe: Recipe) -> Drop:
 def _ledger(frame: pl.DataFrame, method: str) -> pl.DataFrame:
     """A row for each candidate that is no negative."""
     ranks = pl.when(pl.col("document_id").is_null()).then(pl.format("rank {}", "rank"))
-    return frame.filter(pl.col("verdict") != "keep").select(
+    return frame.filter((pl.col("verdict") != "keep") & (pl.col("label") == 0)).select(
         pl.lit(f"negatives/{method}").alias("stage"),
         pl.lit(method).alias("method"),
         "query_id",

@@ -10,13 +10,13 @@ from hnhub.text.similarity import NEAR, normalise, similarity
 __all__ = ["REASONS", "Judged", "Keys", "judge"]
 
 REASONS = {
-    "positive": "it is the query's positive (of a written query: the passage that it was written from)",
+    "positive": "it is the query's first positive (of a written query: the passage that it was written from)",
     "relevant": "it is judged relevant to the query, in any split",
     "sibling": "it is a chunk of the same file as a relevant document (of a corpus that hnhub cut into chunks)",
     "empty": "nothing is left of its text without punctuation",
     "duplicate_of_relevant": "its normalised text is that of a relevant document",
     "copies_query": "its normalised text is the query's; of a generated text: a copy of it, in part or with more",
-    "copies_positive": "it is nearly the positive (5-grams, Jaccard); of a generated text: or a copy of it, in part or with more",
+    "copies_positive": "it is nearly a positive (5-grams, Jaccard); of a generated text: or a copy of it, in part or with more",
     "overlaps_positive": "it shares a run of 200 characters (normalised) with a relevant document, as overlapping chunks do",
     "duplicate": "its normalised text is that of a candidate before it",
     "near_duplicate": "a generated text that nearly equals one before it",
@@ -24,6 +24,7 @@ REASONS = {
 """Why the guard drops a candidate, in the order in which it looks."""
 
 _PROBES, _PROBE_WIDTH = 24, 9
+_SHORT = 400
 _FEW_FOUND, _MANY_FOUND = 2, 5  # of 8, then of the other 16
 
 
@@ -44,7 +45,7 @@ class Judged:
     def __init__(
         self,
         query: str,
-        positive_id: str,
+        positive_ids: Sequence[str],
         relevant: Collection[str],
         texts: Mapping[str, str],
         keys: Keys,
@@ -56,13 +57,15 @@ class Judged:
         `chunked`: ids are `<file>#<n>`, and the chunks of a file know each other.
         """
         self.query = query
-        self.positive_id = positive_id
-        self.positive = texts[positive_id]
+        self.positive_id = positive_ids[0]
+        self.positive = texts[self.positive_id]
         self.relevant = frozenset(relevant)
         self.query_key = normalise(query)
         self.relevant_keys = {keys[document_id] for document_id in relevant if document_id in texts}
         self.parents = {parent_of(document_id) for document_id in relevant} if chunked else set()
-        self.probes = _probes(keys[positive_id])
+        # Of further positives only short ones: a copy of a long one shares a long run with it, which is looked for as such.
+        near = [name for name in dict.fromkeys(positive_ids) if name in texts and len(keys[name]) < _SHORT]
+        self.probes = [(texts[name], *_probes(keys[name])) for name in dict.fromkeys([self.positive_id, *near])]
 
 
 def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: Keys) -> list[str | None]:
@@ -111,14 +114,14 @@ def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str |
 
 
 def _nearly_positive(judged: Judged, text: str, key: str) -> bool:
-    # The exact test costs half a millisecond, so it is kept for texts that hold pieces of the positive: of a text at the
+    # The exact test costs half a millisecond, so it is kept for texts that hold pieces of a positive: of a text at the
     # threshold about two thirds of the probes are found, of another text on the topic hardly one.
-    few, many = judged.probes
-    if sum(probe in key for probe in few) < min(_FEW_FOUND, len(few)):
-        return False
-    if sum(probe in key for probe in many) < min(_MANY_FOUND, len(many)):
-        return False
-    return similarity(text, judged.positive) >= NEAR
+    return any(
+        sum(probe in key for probe in few) >= min(_FEW_FOUND, len(few))
+        and sum(probe in key for probe in many) >= min(_MANY_FOUND, len(many))
+        and similarity(text, positive) >= NEAR
+        for positive, few, many in judged.probes
+    )
 
 
 def _probes(key: str) -> tuple[list[str], list[str]]:

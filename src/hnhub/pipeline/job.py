@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.records import Recipe
-from hnhub.stages import read_record
+from hnhub.stages import facts_of
 
 if TYPE_CHECKING:
     from hnhub.llm.client import Model
     from hnhub.llm.prompts import Prompt
 
-__all__ = ["Job", "Make", "Stage", "facts_of", "model_parts"]
+__all__ = ["Job", "Make", "Stage", "model_parts"]
 
 Make = Callable[[Path, Path], Mapping[str, Any]]
 
@@ -73,12 +73,6 @@ class Stage:
     """May ask the Hub for a model's revision, so it is called only when it is needed."""
     make: Make
     record_name: str = "stage.json"
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What a finished stage recorded; nothing if the user put it there."""
-    record = folder / "stage.json"
-    return dict(read_record(record).facts) if record.exists() else {}
 
 
 def model_parts(job: Job, task: str) -> dict[str, object]:

@@ -12,15 +12,15 @@ from typing import Any
 
 from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
-from hnhub.pipeline.job import Job, Stage, facts_of, model_parts
+from hnhub.pipeline.job import Job, Stage, model_parts
 from hnhub.pipeline.miners import MINERS, candidate_sources
 from hnhub.progress import Event, in_stage, tell
 from hnhub.records import METHODS, Recipe
-from hnhub.stages import StageRecord, finished, lock, run_stage
+from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage
 
 __all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
 
-VERSIONS = {"corpus": 1, "queries": 2, "candidates": 2, "judgements": 2, "negatives": 2, "dataset": 1}
+VERSIONS = {"corpus": 2, "queries": 2, "candidates": 2, "judgements": 2, "negatives": 2, "dataset": 2}
 """The version of the code behind each kind of stage; raise one when its output changes for the same input."""
 
 
@@ -100,7 +100,7 @@ def _queries(job: Job) -> Stage:
     settings = BM25Settings.of(recipe.bm25)
 
     def parts() -> dict[str, object]:
-        drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.queries, "seed": recipe.seed}
+        drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.query_limit, "seed": recipe.seed}
         if recipe.queries_from == "qrels":
             return drawn
         written = {**drawn, **model_parts(job, "query"), "round_trip": recipe.round_trip}
@@ -201,6 +201,7 @@ def _negatives(job: Job, method: str) -> Stage:
             "negatives": recipe.negatives,
             "seed": recipe.seed,
             "on_shortfall": recipe.on_shortfall,
+            "promote": recipe.promote,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
             "cut": [recipe.max_percent, recipe.max_margin] if METHODS[method].scores_positive else None,
         },
@@ -229,12 +230,12 @@ def _dataset(job: Job) -> Stage:
             ledgers={name.replace("/", "-"): job.folder / name / "ledger.parquet" for name in ("corpus", *candidates)},
             publish_text=may_publish_text(job.source.spec, job.rights),
         )
-        once(job.engine, rows, out)
+        written = once(job.engine, rows, out)
         return finish(
             out,
             spec=job.source.spec,
             version=job.version,
-            stage_facts={name: facts_of(job.folder / name) for name in needs},
+            stage_facts={**{name: facts_of(job.folder / name) for name in needs}, "rows": written},
             recipe=recipe,
             prompts={task: prompt.text for task, prompt in job.prompts.items()},
             rights_statement=job.rights,

@@ -11,7 +11,7 @@ import polars as pl
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.publish.licences import flags, hub_licence
-from hnhub.records import METHODS
+from hnhub.records import METHODS, WRITTEN_QUERIES
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,6 +33,8 @@ def render_card(facts: Mapping[str, Any]) -> str:
             "flags": _flags(facts),
             "citation": citation(facts),
             "ways": METHODS,
+            "facts_left_out": facts.get("left_out", []),
+            "query_limit": facts["recipe"]["queries"] or WRITTEN_QUERIES,
             "written": any(METHODS[method].written for method in facts["methods"]),
         }
         return _template().render(values)

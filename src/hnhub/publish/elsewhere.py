@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hnhub.errors import HnhubError, ServiceError, UsageError
-from hnhub.publish.hub import check_repo_name, connect
+from hnhub.publish.hub import check_repo_name
 from hnhub.publish.plan import MANIFEST, read_folder
 from hnhub.publish.push import Target, push
-from hnhub.publish.rules import refuse_unpublishable
 from hnhub.stages import file_sha256, read_record
 
 __all__ = ["check_url", "deliver", "is_url"]
@@ -49,9 +48,7 @@ def deliver(folder: Path, url: str) -> bool:
     `url` holds the old dataset, or none, and the same call goes on.
     """
     if url.startswith(_HUB):
-        dataset = read_folder(folder)
-        refuse_unpublishable(dataset)
-        return push(connect(), dataset, Target(repo=_repository(url))).committed
+        return push(None, read_folder(folder), Target(repo=_repository(url))).committed
     filesystem, root = _open(url)
     files = sorted(read_record(folder / MANIFEST).files)
     with _as_service_error(url):

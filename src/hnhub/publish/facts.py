@@ -57,6 +57,7 @@ def gather(
         },
         "files": {name: _file_facts(folder, name) for name in names},
         "tokens": _tokens(stage_facts),
+        "left_out": _left_out(stage_facts, recipe),
         "stats": measure(folder),
         "samples": _samples(folder, [method for method in methods if method in names]),
         "training": None,
@@ -103,6 +104,19 @@ def _corpus_facts(name: str, spec: CorpusSpec | None, loaded: Mapping[str, Any])
         # Every corpus of the catalog is English.
         known |= {key: getattr(spec, key) for key in taken} | {"language": "en"}
     return known
+
+
+def _left_out(stage_facts: Mapping[str, Mapping[str, Any]], recipe: Recipe) -> list[dict[str, Any]]:
+    """What a limit left out without looking at it: its words, the split, how many."""
+    limits = {
+        "queries": ("queries", f"--queries {recipe.query_limit}"),
+        "rows": ("pairs", f"--positives {recipe.positives}"),
+    }
+    return [
+        {"what": what, "limit": limit, "split": split, "count": count}
+        for stage, (what, limit) in limits.items()
+        for split, count in stage_facts.get(stage, {}).get("left_out", {}).items()
+    ]
 
 
 def _tokens(stage_facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 from hnhub.corpus.catalog import CorpusSpec
 
-__all__ = ["flags", "hub_licence", "may_publish_text"]
+__all__ = ["flags", "hub_licence", "may_pass_on", "may_publish_text"]
 
 # The identifiers that the Hub knows, of the licences that corpora have (hub-docs, repositories-licenses).
 _ON_HUB = frozenset(
@@ -48,6 +48,11 @@ def hub_licence(licence: str) -> dict[str, str]:
 def may_publish_text(spec: CorpusSpec | None, rights_statement: str | None) -> bool:
     """False where only ids may be published: the corpus is gated or forbids it, and nobody stated that they have the rights."""
     return rights_statement is not None or spec is None or (spec.access == "open" and spec.redistributable is not False)
+
+
+def may_pass_on(access: str, redistributable: bool | None, rights_statement: str | None) -> bool:
+    """False where text may not be published: a licence forbids it, is unknown or unsettled, and nobody stated their rights."""
+    return rights_statement is not None or (access == "open" and redistributable is True)
 
 
 def flags(licence: str, redistributable: bool | None) -> list[str]:

@@ -109,7 +109,8 @@ class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]
                 rows = rows.join(own, on="query_id", how="left", maintain_order="left")
                 rows = rows.with_columns(pl.coalesce("query", "own").alias("query"))
                 if config == method:
-                    rows = to_triplets(rows, len(schema) - 2, keep_short=keep_short)
+                    limit = self._folder.recipe.get("positives")
+                    rows = to_triplets(rows, len(schema) - 2, keep_short=keep_short, positives=limit)
                 table = rows.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
                 yield table.cast(arrow_schema(schema))
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from hnhub import __version__
 from hnhub.errors import UsageError
 from hnhub.publish.collection import add_to_collection
-from hnhub.publish.hub import check_repo_name, persist
+from hnhub.publish.hub import check_repo_name, connect, persist
 from hnhub.publish.plan import Folder, Plan, Remote, Step, make_plan, read_remote
+from hnhub.publish.rules import refuse_unpublishable
 from hnhub.publish.verify import verify_published
 
 if TYPE_CHECKING:
@@ -72,27 +73,30 @@ class Pushed:
         return {**vars(self), "plan": self.plan.as_dict()}
 
 
-def plan_push(api: "HfApi", folder: Folder, repo: str) -> Plan:
-    """What a push would do now; nothing is written anywhere."""
+def plan_push(api: "HfApi | None", folder: Folder, repo: str) -> Plan:
+    """What a push would do now; nothing is written anywhere. Without `api` it connects. Raises RuleBroken for what may not be published."""
+    refuse_unpublishable(folder)
+    api = api or connect()
     remote = persist(lambda: read_remote(api, repo), f"reading {repo}")
     return make_plan(folder.files, remote)
 
 
 def push(
-    api: "HfApi",
+    api: "HfApi | None",
     folder: Folder,
     target: Target,
     *,
     verify: Callable[[Folder, str, str], int] = verify_published,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
-    """Publish a folder (of `read_folder`) that holds every rule and may be published (`hnhub.publish.rules`).
+    """Publish a folder (of `read_folder`). Without `api` it connects, once the folder may be published.
 
-    Raises UsageError if a rival's file is in the way or the tag stands elsewhere, ServiceError if the Hub fails, and
+    Raises RuleBroken before anything is sent if it breaks a rule or may not be published (`hnhub.publish.rules`), UsageError if a rival's file is in the way or the tag stands elsewhere, ServiceError if the Hub fails, and
     RuleBroken if what is on the Hub does not load as the manifest says; then there is no tag.
     """
+    refuse_unpublishable(folder)
+    api = api or connect()
     repo = target.repo
-
     tagged = persist(lambda: _tagged(api, folder, target), f"reading the tags of {repo}", sleep=sleep)
     persist(lambda: _open(api, target), f"opening {repo}", sleep=sleep)
     attempt = _PullRequest(api, folder, target) if target.pull_request else _Commit(api, folder, target)

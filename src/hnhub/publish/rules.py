@@ -4,6 +4,7 @@ import itertools
 import json
 
 from hnhub.errors import RuleBroken
+from hnhub.publish.licences import may_pass_on
 from hnhub.publish.plan import Folder
 from hnhub.rows.validate import validate
 
@@ -25,9 +26,14 @@ def refuse_unpublishable(folder: Folder) -> None:
         raise RuleBroken(f"{folder.path}: is not published: {told}{more}", do=f"see `hnhub validate {folder.path}`")
     facts = json.loads((folder.path / "stats.json").read_bytes())
     corpus = facts["corpus"]
-    closed = corpus["access"] == "gated" or corpus["redistributable"] is False
-    if closed and facts["publishes_text"] and not facts["rights_statement"]:
+    allowed = may_pass_on(corpus["access"], corpus["redistributable"], facts["rights_statement"])
+    if facts["publishes_text"] and not allowed:
+        why = (
+            "does not let it be passed on"
+            if corpus["redistributable"] is False
+            else "is not known to let it be passed on"
+        )
         raise RuleBroken(
-            f"{folder.path}: holds text of {corpus['name']}, whose licence ({corpus['licence']}) does not let it be passed on",
-            do="build it without text, or state your rights to the build with --i-have-the-rights WHY",
+            f"{folder.path}: holds text of {corpus['name']}, whose licence ({corpus['licence']}) {why}",
+            do="say why you may to the build: --i-have-the-rights WHY (it is printed in the card)",
         )

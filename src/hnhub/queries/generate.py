@@ -15,7 +15,7 @@ from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.progress import report
 from hnhub.queries.filter import fault, held_out_reasons, longest, repeat_reasons
 from hnhub.queries.held_out import HeldOut, read_documents
-from hnhub.records import Drop, Provenance, Recipe
+from hnhub.records import WRITTEN_QUERIES, Drop, Provenance, Recipe
 from hnhub.stages import fingerprint
 from hnhub.text.similarity import best_near, normalise
 
@@ -50,18 +50,19 @@ def write_queries(
     held_out: HeldOut,
     corpus_revision: str,
 ) -> tuple[list[dict[str, Any]], list[Drop], dict[str, Any]]:
-    """Have `recipe.queries` queries written; return rows of FROZEN_QUERIES in document order, drops and facts.
+    """Have as many queries written as the recipe says; return rows of FROZEN_QUERIES in document order, drops and facts.
 
     Passages are drawn in a seeded order, in rounds: each round asks for as many as should, by the share kept so far,
     be enough. Passages judged relevant to a held-out query, and near copies of those, are left alone. A round's
     queries pass the filters in the order in which their passages were drawn, so the outcome depends only on the answers.
     """
+    wanted = recipe.query_limit or WRITTEN_QUERIES
     order = _draw(corpus, held_out, recipe.seed)
     state = _State(recipe, prompt, held_out, search)
     drawn = rounds = 0
     tokens = [0, 0]
-    while len(state.kept) < recipe.queries and rounds < MAX_ROUNDS:
-        count = min(_count(recipe.queries, len(state.kept), drawn), MAX_ASKED * recipe.queries - drawn)
+    while len(state.kept) < wanted and rounds < MAX_ROUNDS:
+        count = min(_count(wanted, len(state.kept), drawn), MAX_ASKED * wanted - drawn)
         rows = order[drawn : drawn + count]
         if not len(rows):
             break
@@ -78,9 +79,9 @@ def write_queries(
         state.take(passages, answers, corpus_revision)
         drawn += len(rows)
         rounds += 1
-    if len(state.kept) < recipe.queries:
-        log.warning("%d of %d queries were kept; see the ledger for the reasons", len(state.kept), recipe.queries)
-    chosen, surplus = state.kept[: recipe.queries], state.kept[recipe.queries :]
+    if len(state.kept) < wanted:
+        log.warning("%d of %d queries were kept; see the ledger for the reasons", len(state.kept), wanted)
+    chosen, surplus = state.kept[:wanted], state.kept[wanted:]
     drops = [*state.drops, *(_drop("surplus", one.document_id, one.query) for one in surplus)]
     facts = {
         "passages": len(order),

@@ -5,27 +5,28 @@ from pathlib import Path
 
 import polars as pl
 
-from hnhub.records import contents, held_out_split
+from hnhub.records import contents, evaluation_splits
+from hnhub.stages import facts_of
 
 __all__ = ["HeldOut", "load_held_out", "read_documents"]
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The evaluation split: `test`, or `dev` where a corpus has no test split; None if it has neither."""
+    """The evaluation splits: what the corpus's facts declare, else `test`, or `dev` where there is none."""
 
-    split: str | None
+    splits: tuple[str, ...]
     query_ids: tuple[str, ...]
     queries: tuple[str, ...]
     positives: pl.DataFrame
-    """row, document_id and text of every document judged relevant in it, in document order."""
+    """row, document_id and text of every document judged relevant in them, in document order."""
 
 
 def load_held_out(corpus: Path) -> HeldOut:
-    """Read the evaluation split of a finished corpus stage."""
+    """Read the evaluation splits of a finished corpus stage."""
     queries = pl.read_parquet(corpus / "queries.parquet")
-    split = held_out_split(set(queries["split"]))
-    here = pl.col("split").eq_missing(pl.lit(split, pl.String))
+    splits = evaluation_splits(set(queries["split"]), facts_of(corpus).get("evaluation_splits"))
+    here = pl.col("split").is_in(splits)
     judged = (
         pl.scan_parquet(corpus / "qrels.parquet")
         .filter(here & (pl.col("score") > 0))
@@ -34,7 +35,7 @@ def load_held_out(corpus: Path) -> HeldOut:
         .collect()
     )
     held_out = queries.filter(here)
-    return HeldOut(split, tuple(held_out["query_id"]), tuple(held_out["text"]), read_documents(corpus, judged))
+    return HeldOut(splits, tuple(held_out["query_id"]), tuple(held_out["text"]), read_documents(corpus, judged))
 
 
 def read_documents(corpus: Path, wanted: pl.DataFrame) -> pl.DataFrame:

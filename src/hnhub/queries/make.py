@@ -63,6 +63,6 @@ def make_queries(
         "from": recipe.queries_from,
         "counts": dict(Counter(row["split"] for row in rows)),
         "dropped": dict(sorted(dropped.items())),
-        "held_out_split": held_out.split,
+        "evaluation_splits": list(held_out.splits),
         **facts,
     }

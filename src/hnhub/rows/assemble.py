@@ -1,8 +1,9 @@
 """From frozen queries and chosen negatives to the published rows. What each column is made of: docs/columns.md."""
 
 import hashlib
+import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
-from hnhub.records import METHODS, Drop, Recipe, held_out_split
+from hnhub.records import METHODS, Drop, Recipe, evaluation_splits
 from hnhub.rows.parquet import ShardWriter, write_parquet
 from hnhub.rows.texts import Positions, Texts, wanted_ids
 from hnhub.schema import (
@@ -26,12 +27,15 @@ from hnhub.schema import (
     SCORED,
     triplet,
 )
+from hnhub.stages import facts_of
 from hnhub.text.similarity import normalise
 
-__all__ = ["HELD_OUT", "join_scored", "make_rows", "to_triplets"]
+__all__ = ["HELD_OUT", "distinct_positives", "join_scored", "make_rows", "to_triplets"]
 
 HELD_OUT = pl.Schema({"split": pl.String, "sha256": pl.String})
-"""ledger/held-out.parquet: hashes of the normalised queries of the evaluation split, so that anyone can look for leaks."""
+"""ledger/held-out.parquet: hashes of the normalised queries of the evaluation splits, so that anyone can look for leaks."""
+
+log = logging.getLogger(__name__)
 
 _BATCH = 4096
 
@@ -66,12 +70,13 @@ def make_rows(
     stages = {name: _checked(path, LEDGER) for name, path in stages.items() if path.is_file()}
     scratch = out / ".texts"
     try:
-        ids = [frozen.lazy().select(pl.col("positive_ids").list.first().alias("document_id"))]
+        named = pl.col("positive_ids").explode(empty_as_null=True, keep_nulls=True)
+        ids = [frozen.lazy().select(named.alias("document_id"))]
         wanted = wanted_ids([*ids, *(pl.scan_parquet(path) for path in paths.values())])
         texts = Texts(corpus / "documents.parquet", wanted, scratch) if publish_text else None
         hide_query = not publish_text and recipe.queries_from == "qrels"
         counts = {"queries": _write_queries(out, frozen, hide=hide_query)}
-        drops = []
+        drops = [] if texts is None else _repeated(frozen, texts)
         for method, path in paths.items():
             written, lost = _write_method(
                 out, method, path, frozen=frozen, texts=texts, recipe=recipe, hide_query=hide_query
@@ -82,52 +87,109 @@ def make_rows(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _write_ledgers(out, stages, drops, details=publish_text)
-    held_out = _write_held_out(out, corpus / "queries.parquet")
-    return {"counts": counts, "held_out": held_out, "publishes_text": publish_text}
+    held_out = _write_held_out(out, corpus / "queries.parquet", facts_of(corpus).get("evaluation_splits"))
+    left_out = _left_out(frozen, recipe.positives)
+    return {"counts": counts, "held_out": held_out, "publishes_text": publish_text, "left_out": left_out}
 
 
 def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: Texts | None) -> pl.DataFrame:
-    """Candidates of whole queries (NEGATIVES) to rows of `<method>-scored` (SCORED): a query's positive first, then by rank.
+    """Candidates of whole queries (NEGATIVES) to rows of `<method>-scored` (SCORED): a query's positives first, then by rank.
 
-    `queries` holds the frozen queries of the frame, in order. A positive that the method did not score is added without
-    rank and score. Texts are joined where there is a document id; without `texts` they stay null.
+    `queries` holds the frozen queries of the frame, in order. Positives stand in the order of `positive_ids`, promoted ones
+    after them; one that the method did not score is added without rank and score. Texts are joined where there is a document
+    id; without `texts` they stay null.
     """
     order = queries.select("query_id", "query", "positive_ids", "provenance").with_row_index("order")
     known = {"method": pl.lit(method), "corpus_revision": pl.col("provenance").struct.field("corpus_revision")}
     provenance = [
         known.get(field.name, pl.lit(None)).cast(field.dtype).alias(field.name) for field in PROVENANCE.fields
     ]
-    scored = frame.filter(pl.col("label") == 1)["query_id"].unique()
-    missing = order.filter(~pl.col("query_id").is_in(scored.implode()))
-    added = missing.select(
+    places = (
+        order.with_columns(pl.int_ranges(pl.col("positive_ids").list.len()).alias("place"))
+        .explode("positive_ids", "place", empty_as_null=True, keep_nulls=True)
+        .rename({"positive_ids": "document_id"})
+    )
+    scored = frame.filter(pl.col("label") == 1).select("query_id", "document_id")
+    added = places.join(scored, on=["query_id", "document_id"], how="anti").select(
         "query_id",
-        pl.col("positive_ids").list.first().alias("document_id"),
+        "document_id",
         pl.lit(1, pl.Int8).alias("label"),
         pl.lit("keep").alias("verdict"),
         pl.struct(provenance).alias("provenance"),
     )
     rows = pl.concat([added, frame], how="diagonal")
     rows = rows.join(order.select("order", "query_id", "query"), on="query_id", how="left", maintain_order="left")
-    rows = rows.sort("order", pl.col("label") != 1, maintain_order=True)
+    rows = rows.join(
+        places.select("query_id", "document_id", "place"),
+        on=["query_id", "document_id"],
+        how="left",
+        maintain_order="left",
+    )
+    rows = rows.sort("order", pl.col("label") != 1, "place", nulls_last=True, maintain_order=True)
     text = pl.col("text")
     if texts is not None:
         text = pl.coalesce(texts.gather(rows["document_id"]), text)
     return rows.with_columns(text.alias("text")).select(SCORED.names())
 
 
-def to_triplets(scored: pl.DataFrame, negatives: int, *, keep_short: bool) -> pl.DataFrame:
+def to_triplets(
+    scored: pl.DataFrame, negatives: int, *, keep_short: bool, positives: int | None = None
+) -> pl.DataFrame:
     """Rows of `<method>-scored` of whole queries to training-ready rows, in the same order (columns `query_id` + triplet).
 
-    A query's row takes its first positive and the negatives of position 1..n; one with fewer is left out, or kept
-    with nulls if `keep_short`.
+    A row for each of a query's positives, but those that repeat one before them by normalised text, or for the first
+    `positives` of them; the negatives of position 1..n stand in all of them. A query with fewer is left out, or kept with
+    nulls if `keep_short`.
     """
-    rows = scored.filter(pl.col("label") == 1).unique("query_id", keep="first", maintain_order=True)
+    rows = distinct_positives(scored)
+    if positives is not None:
+        rows = rows.filter(pl.int_range(pl.len()).over("query_id") < positives)
     rows = rows.select("query_id", "query", pl.col("text").alias("positive"))
     chosen = scored.filter(pl.col("position").is_not_null())
     for i in range(1, negatives + 1):
         at = chosen.filter(pl.col("position") == i).select("query_id", pl.col("text").alias(f"negative_{i}"))
         rows = rows.join(at, on="query_id", how="left" if keep_short else "inner", maintain_order="left")
     return rows
+
+
+def distinct_positives(scored: pl.DataFrame) -> pl.DataFrame:
+    """The rows of positives, without those that repeat one before them of the same query by normalised text."""
+    rows = scored.filter(pl.col("label") == 1)
+    several = rows.select(pl.col("query_id").is_duplicated()).to_series()
+    if not several.any():
+        return rows
+    keys = [normalise(text or "") if one else "" for text, one in zip(rows["text"], several, strict=True)]
+    return (
+        rows.with_columns(pl.Series("key", keys))
+        .unique(["query_id", "key"], keep="first", maintain_order=True)
+        .drop("key")
+    )
+
+
+def _repeated(frozen: pl.DataFrame, texts: Texts) -> list[Drop]:
+    """The judged pairs that get no row, because the positive repeats one before it."""
+    drops = []
+    for part in frozen.filter(pl.col("positive_ids").list.len() > 1).iter_slices(_BATCH):
+        pairs = part.select("query_id", pl.col("positive_ids").alias("document_id"), pl.lit(1).alias("label"))
+        pairs = pairs.explode("document_id", empty_as_null=True, keep_nulls=True)
+        pairs = pairs.with_columns(texts.gather(pairs["document_id"]).alias("text"))
+        lost = pairs.join(distinct_positives(pairs), on=["query_id", "document_id"], how="anti", maintain_order="left")
+        drops += [
+            Drop("rows", "repeats_positive", None, *pair) for pair in lost.select("query_id", "document_id").rows()
+        ]
+    return drops
+
+
+def _left_out(frozen: pl.DataFrame, positives: int | None) -> dict[str, int]:
+    """By split, the pairs beyond the limit of positives."""
+    if positives is None:
+        return {}
+    beyond = (pl.col("positive_ids").list.len().cast(pl.Int64) - positives).clip(0).sum()
+    counts = frozen.group_by("split", maintain_order=True).agg(beyond.alias("beyond"))
+    found = {split: int(count) for split, count in counts.iter_rows() if count}
+    for split, count in found.items():
+        log.warning("%s: %s pairs beyond --positives %d", split, f"{count:,}", positives)
+    return found
 
 
 def _write_queries(out: Path, frozen: pl.DataFrame, *, hide: bool) -> dict[str, dict[str, int]]:
@@ -166,7 +228,12 @@ def _write_method(
             for split, part in _by_split(queries):
                 candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
                 scored = join_scored(candidates, part, method, texts)
-                rows = to_triplets(scored, recipe.negatives, keep_short=recipe.on_shortfall == "keep")
+                rows = to_triplets(
+                    scored,
+                    recipe.negatives,
+                    keep_short=recipe.on_shortfall == "keep",
+                    positives=recipe.positives,
+                )
                 for query_id in rows["query_id"]:
                     without.pop(query_id, None)
                 if texts is None:  # a dropped text may have been dropped because it copies a passage
@@ -222,11 +289,10 @@ def _write_ledgers(out: Path, stages: Mapping[str, Path], drops: list[Drop], *, 
     write_parquet(out / "ledger" / "rows.parquet", [rows], LEDGER)
 
 
-def _write_held_out(out: Path, path: Path) -> dict[str, int]:
-    """Hash the queries of the evaluation split (`test`, or `dev` where there is none); returns their number by split."""
+def _write_held_out(out: Path, path: Path, declared: Sequence[str] | None) -> dict[str, int]:
+    """Hash the queries of the evaluation splits; returns their number by split."""
     queries = pl.read_parquet(_checked(path, QUERIES))
-    split = held_out_split(set(queries["split"]))
-    queries = queries.filter(pl.col("split").eq_missing(pl.lit(split, pl.String)))
+    queries = queries.filter(pl.col("split").is_in(evaluation_splits(set(queries["split"]), declared)))
     hashes = [hashlib.sha256(normalise(text).encode()).hexdigest() for text in queries["text"]]
     rows = queries.select("split", pl.Series("sha256", hashes, dtype=pl.String)).sort("split", "sha256")
     write_parquet(out / "ledger" / "held-out.parquet", [rows], HELD_OUT)

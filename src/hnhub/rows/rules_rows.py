@@ -88,15 +88,16 @@ def known_ids(folder: Folder) -> Found:
             frozen = folder.queries.filter(pl.col("split") == split).select(
                 "query_id", pl.col("query").alias("frozen"), "positive_ids"
             )
-            for frame in folder.rows(path, ["query_id", "query", "document_id", "label"]):
+            for frame in folder.rows(path, ["query_id", "query", "document_id", "label", "verdict"]):
                 joined = frame.join(frozen, on="query_id", how="left", maintain_order="left")
                 known = pl.col("positive_ids").is_not_null()
-                positive = (pl.col("label") == 1) & ~pl.col("document_id").is_in(pl.col("positive_ids"))
+                own = pl.col("document_id").is_in(pl.col("positive_ids")) | (pl.col("verdict") == "promote")
+                positive = (pl.col("label") == 1) & ~own.fill_null(value=False)
                 found = joined.select(
                     AT,
                     (~known).alias("query_id is not in queries"),
                     (known & pl.col("query").ne_missing(pl.col("frozen"))).alias("query is not the text of that id"),
-                    (known & positive.fill_null(value=True)).alias("document_id is none of the query's positives"),
+                    (known & positive).alias("document_id is none of the query's positives"),
                 )
                 yield from _flagged(folder.name(path), found, "")
 
@@ -169,7 +170,7 @@ def own_positive(folder: Folder) -> Found:
 
 
 def chosen(folder: Folder) -> Found:
-    """A training row is exactly a query of the scored config: its first positive and its kept negatives by position."""
+    """A training row is exactly a query of the scored config: one of its positives and its kept negatives by position."""
     keep = folder.recipe.get("on_shortfall") == "keep"
     for method in folder.methods if folder.publishes_text else []:
         names = folder.schema(method).names()
@@ -183,7 +184,8 @@ def chosen(folder: Folder) -> Found:
             for frame in folder.query_groups(
                 f"{method}-scored", split, ["query_id", "query", "text", "label", "position"]
             ):
-                for expected in to_triplets(frame, len(names) - 2, keep_short=keep).select(names).iter_rows():
+                rows = to_triplets(frame, len(names) - 2, keep_short=keep, positives=folder.recipe.get("positives"))
+                for expected in rows.select(names).iter_rows():
                     path, row, found = next(actual, (f"data/{method}", None, None))
                     if found != expected:
                         differs = next(
@@ -201,14 +203,16 @@ def chosen(folder: Folder) -> Found:
 
 
 def paired(folder: Folder) -> Found:
-    """Rows of every method are in the order of `queries`, and a query has the same positive in all of them."""
+    """Rows of every method are in the order of `queries`, and a query has the same positives in all of them, promoted ones apart."""
     for split in folder.files.get("queries", {}) if folder.publishes_text else ():
-        texts = folder.queries.filter(pl.col("split") == split)["query"].to_list()
-        place = {text: i for i, text in enumerate(texts)}
-        positives: dict[int, bytes] = {}
+        queries = folder.queries.filter(pl.col("split") == split)["query"].to_list()
+        place = {text: i for i, text in enumerate(queries)}
+        known: dict[int, list[bytes]] = {}
         for method in folder.methods:
             before = -1
-            for path, row, (query, positive, *_) in _training_rows(folder, method, split):
+            rows = _training_rows(folder, method, split)
+            for query, of_query in itertools.groupby(rows, key=lambda found: found[2][0]):
+                (path, row, _), *_ = group = list(of_query)
                 at = place.get(query)
                 if at is None:
                     yield path, row, f"query {query!r} is not in queries"
@@ -216,9 +220,9 @@ def paired(folder: Folder) -> Found:
                 if at <= before:
                     yield path, row, f"query {query!r} is not in the order of queries"
                 before = max(before, at)
-                digest = hashlib.blake2b((positive or "").encode(), digest_size=8).digest()
-                if positives.setdefault(at, digest) != digest:
-                    yield path, row, f"query {query!r} has another positive in another method"
+                texts = [hashlib.blake2b((row[1] or "").encode(), digest_size=8).digest() for _, _, row in group]
+                if known.setdefault(at, texts) != texts and folder.recipe.get("promote") != "positive":
+                    yield path, row, f"query {query!r} has other positives in another method"
 
 
 def leaks(folder: Folder) -> Found:
