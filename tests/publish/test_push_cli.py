@@ -13,6 +13,7 @@ import pytest
 from hnhub.errors import RuleBroken
 from hnhub.publish.finish import write_card
 from hnhub.publish.plan import read_folder
+from hnhub.publish.push import Target, plan_push, push
 from hnhub.publish.rules import refuse_unpublishable
 from hub_client import TOKEN, clean_environment, content
 from hub_server import HubServer
@@ -97,9 +98,19 @@ def test_what_breaks_a_rule_is_not_sent(hub: HubServer, run: Run, tmp_path: Path
 
 def test_text_that_may_not_be_passed_on_is_not_sent(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path)
-    _with_facts(folder, corpus={"redistributable": False, "licence": "unknown"})
-    with pytest.raises(RuleBroken, match="does not let it be passed on; build it without text, or state your rights"):
+    _with_facts(folder, corpus={"redistributable": False, "licence": "unknown"}, rights_statement=None)
+    with pytest.raises(RuleBroken, match="does not let it be passed on; say why you may"):
         refuse_unpublishable(read_folder(folder))
+    for doubtful in (None, False):
+        _with_facts(folder, corpus={"redistributable": doubtful, "licence": "unknown"}, rights_statement=None)
+        for door in (
+            lambda: push(None, read_folder(folder), Target("ann/x")),
+            lambda: plan_push(None, read_folder(folder), "ann/x"),
+        ):
+            with pytest.raises(RuleBroken, match="licence"):
+                door()
+    _with_facts(folder, corpus={"redistributable": True, "licence": "mit"}, rights_statement=None)
+    refuse_unpublishable(read_folder(folder))
     _with_facts(folder, rights_statement="I wrote it.")
     refuse_unpublishable(read_folder(folder))
     assert "I wrote it." in (folder / "README.md").read_text()

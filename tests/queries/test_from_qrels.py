@@ -78,7 +78,7 @@ def test_without_a_test_split_dev_is_held_out(corpus: Path, tmp_path: Path) -> N
     queries = pl.read_parquet(corpus / "queries.parquet").filter(pl.col("split") != "test")
     queries.write_parquet(corpus / "queries.parquet")
     facts, frozen, _ = take(tmp_path / "out", corpus)
-    assert facts["held_out_split"] == "dev"
+    assert facts["evaluation_splits"] == ["dev"]
     assert set(frozen["split"]) == {"train"}
 
 

@@ -175,5 +175,5 @@ def test_a_corpus_without_an_evaluation_split_holds_nothing_out(tmp_path: Path) 
     pl.DataFrame([("train", "q1", "a question")], schema=schema.QUERIES, orient="row").write_parquet(
         tmp_path / "queries.parquet"
     )
-    assert _write_held_out(tmp_path, tmp_path / "queries.parquet") == {}
+    assert _write_held_out(tmp_path, tmp_path / "queries.parquet", None) == {}
     assert pl.read_parquet(tmp_path / "ledger" / "held-out.parquet").is_empty()

@@ -108,7 +108,7 @@ BEFORE: dict[str, tuple[Callable[[Path], None], str, int | None]] = {
     "known-ids": (rewrite(LLM_SCORED, put("document_id", 3, "d7-2")), LLM_SCORED, 3),
     "labels": (rewrite(BM25_SCORED, put("verdict", 1, "maybe")), BM25_SCORED, 1),
     "order": (rewrite(BM25_SCORED, swapped), BM25_SCORED, 0),
-    "judged": (rewrite(BM25_SCORED, put("document_id", 2, "d0-0")), BM25_SCORED, 2),
+    "judged": (rewrite(BM25_SCORED, put("document_id", 2, "d0-2")), BM25_SCORED, 2),
     "distinct": (
         each_table(
             replaced(

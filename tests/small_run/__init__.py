@@ -54,7 +54,7 @@ def make_stages(root: Path, *, shortfall: bool = True) -> dict[str, Path]:
     train = [("train", f"q{i}", f"what about the {thing} in rain {i}?") for i, thing in enumerate(THINGS)]
     _write(root / "corpus/queries.parquet", [*train, *test], schema.QUERIES)
     _write(root / "corpus/qrels.parquet", [("test", "t0", "d0-0", 1)], schema.QRELS)
-    frozen = [(*query, [f"d{i}-2", f"d{i}-0"] if i == 0 else [f"d{i}-2"], provenance("queries", "smol"))
+    frozen = [(*query, [f"d{i}-2"], provenance("queries", "smol"))
               for i, query in enumerate(train)]  # fmt: skip
     _write(root / "queries/queries.parquet", frozen, schema.FROZEN_QUERIES)
     _ledger(root / "queries", [("queries", None, "q99", None, "duplicate", "of q1")])
@@ -100,6 +100,7 @@ def make_dataset(
             },
             recipe=recipe,
             prompts={"query": PROMPT, "negative": PROMPT},
+            rights_statement="Made up for tests.",
         )
 
     run_stage(root / "dataset", {"made": "by a test"}, make, record_name="manifest.json")

@@ -18,7 +18,7 @@ from hnhub.home import home
 from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.decisions import Decision, find_decision, ordered
 from hnhub.pipeline.job import Job
-from hnhub.progress import showing
+from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
 from hnhub.stages import fingerprint
@@ -94,7 +94,8 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
     dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))
     if is_url(out):
-        log.info("%s: %s", out, "written" if deliver(dataset, out) else "there")
+        written = deliver(dataset, out)
+        tell(Event("written" if written else "as it was", 0, stage=out, state="made" if written else "there"))
     return Run(dataset, asked)
 
 

@@ -39,7 +39,8 @@ def side_by_side(folder: Path, method: str | None, rows: int) -> str:
     blocks = []
     for query_id, query, positive_ids in shown.select("query_id", "query", "positive_ids").iter_rows():
         lines = [f"{f'== {query_id} ':=<{WIDTH}}", *_folded(query, WIDTH)]
-        lines += ["", f"positive {positive_ids[0]}", *_folded(texts.get(positive_ids[0]), WIDTH)]
+        more = f", the first of {len(positive_ids):,}" if len(positive_ids) > 1 else ""
+        lines += ["", f"positive {positive_ids[0]}{more}", *_folded(texts.get(positive_ids[0]), WIDTH)]
         for at in range(0, len(methods), _BESIDE):
             band = methods[at : at + _BESIDE]
             width = (WIDTH - 2 * (len(band) - 1)) // len(band)

@@ -33,7 +33,7 @@ def render_card(facts: Mapping[str, Any]) -> str:
             "flags": _flags(facts),
             "citation": citation(facts),
             "ways": METHODS,
-            "facts_left_out": facts.get("left_out", []),
+            "facts_left_out": facts["left_out"],
             "query_limit": facts["recipe"]["queries"] or WRITTEN_QUERIES,
             "written": any(METHODS[method].written for method in facts["methods"]),
         }

@@ -176,6 +176,7 @@ def _samples(folder: Path, methods: list[str]) -> list[dict[str, Any]]:
     for method in methods:
         files = next(iter(split_files(folder, method).values()))
         rows = pl.scan_parquet(files).select("query", "positive", "negative_1").head(1000).collect()
+        rows = rows.unique("query", keep="first", maintain_order=True)
         tables[method] = {query: (positive, negative) for query, positive, negative in rows.iter_rows()}
     if not tables:
         return []
