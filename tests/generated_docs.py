@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import click
 
 from hnhub.cli import COMMANDS, cli
+from notebook import notebook
 from test_architecture import FOUNDATION, TABLE
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -63,3 +64,4 @@ if __name__ == "__main__":
     for name, (file, render) in PARTS.items():
         path = DOCS / file
         path.write_text(replaced(name, path.read_text(encoding="utf-8"), render()), encoding="utf-8")
+    (DOCS / "quickstart.ipynb").write_text(notebook((DOCS / "python.md").read_text(encoding="utf-8")), encoding="utf-8")

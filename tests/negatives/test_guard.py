@@ -100,7 +100,7 @@ def test_overlapping_chunks_of_the_positive_are_no_negatives(language: str) -> N
     chunks = windows("".join(LONG[language]))
     documents = {str(i): chunk for i, chunk in enumerate(chunks)}
     documents["short"] = chunks[1][:180]
-    known = Judged("which trial", "1", ["1"], documents, Keys(documents))
+    known = Judged("which trial", ["1"], ["1"], documents, Keys(documents))
     found = dict(zip(documents, judge(known, list(documents.items()), Keys(documents)), strict=True))
     assert similarity(chunks[0], chunks[1]) < NEAR
     assert [name for name, reason in found.items() if reason == "overlaps_positive"] == ["0", "2"]
@@ -132,7 +132,7 @@ def test_chunks_of_the_positives_file_are_no_negatives(chunked: bool) -> None:
     said = ("zinc in Norway", "tall swifts", "a violin", "old harbours", "copper lanterns", "dry summers")
     ids = [f"{name}#{n}" for name in ("a/b.md", "c.md") for n in (1, 2, 3)]
     documents = dict(zip(ids, said, strict=True))
-    known = Judged("zinc", "a/b.md#2", ["a/b.md#2"], documents, Keys(documents), chunked=chunked)
+    known = Judged("zinc", ["a/b.md#2"], ["a/b.md#2"], documents, Keys(documents), chunked=chunked)
     sibling = "sibling" if chunked else None
     found = judge(known, list(documents.items()), Keys(documents))
     assert found == [sibling, "positive", sibling, None, None, None]
