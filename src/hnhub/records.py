@@ -161,6 +161,8 @@ class Recipe:
     top_p: float = 0.95
     prompts: tuple[tuple[str, str], ...] = ()
     """Prompt files of the user's own, as (task, path)."""
+    language: str | None = None
+    """Of the corpus (ISO 639-1), for BM25's analysis and the checks of written texts; None measures it."""
     bm25: tuple[tuple[str, str | float | None], ...] = ()
     """What differs from the defaults of BM25 (`hnhub.bm25.settings.BM25Settings`), as (field, value)."""
     bi_encoder: str | None = None
@@ -194,6 +196,7 @@ class Recipe:
 class MiningOptions(TypedDict, total=False):
     """The decisions of a recipe on how negatives are found; `Recipe` says each one's meaning and default."""
 
+    language: str | None
     depth: int
     temperature: float
     top_p: float

@@ -295,10 +295,13 @@ def test_machine_code_splits_as_defined(texts, given):
         ("Straße STRASSE øre Łódź", ["strasse", "strasse", "ore", "lodz"]),
         ("ΣΊΣΥΦΟΣ σίσυφος", ["σίσυφοσ", "σίσυφοσ"]),
         ("Йод йод", ["йод", "йод"]),
-        ("机器学习 machine学習", ["机", "器", "学", "习", "machine", "学", "習"]),
-        ("東京タワーへ", ["東", "京", "タワー", "へ"]),
+        ("机器学习 machine学習", ["机器", "器学", "学习", "machine", "学習"]),
+        ("東京タワーへ", ["東京", "京タ", "タワ", "ワー", "ーへ"]),
         ("ｶﾞ が か\u3099", ["ガ", "が", "が"]),
-        ("한국어 처리", ["한국어", "처리"]),
+        ("한국어 처리", ["한국", "국어", "처리"]),
+        ("水 ひ", ["水", "ひ"]),
+        ("ภาษาไทย ที่", ["ภา", "าษ", "ษา", "าไ", "ไท", "ทย", "ที่"]),
+        ("العَرَبِيَّة", ["العَرَبِيَّة"]),
         ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
         ("3.14 1,000 v2.0 U.S.A. e.g. end.", ["3.14", "1,000", "v2.0", "u.s.a", "e.g", "end"]),
         ("don't rock’n’roll 'quoted'", ["don't", "rock'n'roll", "quoted"]),
@@ -323,3 +326,42 @@ def test_english():
         "cat",
         "ran",
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "the runners' dogs", ["runner", "dog"]),
+        ("de", "Die Überprüfungen der Häuser und für die Größe", ["uberpruf", "haus", "gross"]),
+        ("fr", "L'école qu'il aime: les informations générales", ["ecol", "aim", "inform", "general"]),
+        ("es", "las informaciones sobre la acción", ["inform", "accion"]),
+        ("ru", "и книгами на столе", ["книг", "стол"]),
+        ("ar", "الكتاب كتاب", ["كتاب", "كتاب"]),
+        ("zh", "为什么", ["为什", "什么"]),
+        ("th", "ไทย", ["ไท", "ทย"]),
+        ("sw", "the children's kitabu", ["the", "children's", "kitabu"]),
+        (None, "the children", ["the", "children"]),
+    ],
+)
+def test_analysis_is_the_languages_where_there_is_one(language, text, expected):
+    assert analyze(text, BM25Settings.of([], language)) == expected
+
+
+def test_settings_of_a_language():
+    assert BM25Settings.of([]) == BM25Settings.of([], "en") == BM25Settings()
+    german = BM25Settings.of([("k1", 1.2)], "de")
+    assert (german.stemmer, german.stop_words, german.k1) == ("german", "german", 1.2)
+    assert BM25Settings.of([("stemmer", None)], "de").stop_words == "german"
+    turkish = BM25Settings.of([], "tr")
+    assert (turkish.stemmer, turkish.stop_words) == ("turkish", None)
+    assert str(BM25Settings.of([], "ja")) == "lucene k1=0.9 b=0.4 stemmer=none stop_words=none"
+
+
+def test_every_stemmer_and_list_is_there():
+    import Stemmer
+
+    from hnhub.bm25.languages import STEMMERS, STOP_WORDS, stop_words
+
+    assert set(STEMMERS.values()) <= set(Stemmer.algorithms())
+    assert all(len(stop_words(name)) > 30 for name in STOP_WORDS)
+    assert "für" in stop_words("german")

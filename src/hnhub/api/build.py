@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -135,8 +136,11 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
         if given.get(one) is not None:
             given.setdefault(other, None)  # one that is given replaces the builder's other
     if bm25 := options.get("bm25"):
-        own = bm25.as_dict() if isinstance(bm25, BM25Settings) else bm25
-        given["bm25"] = BM25Settings.of([*decision.recipe.bm25, *own.items()]).changed
+        own = dict([*decision.recipe.bm25, *(bm25.changed if isinstance(bm25, BM25Settings) else bm25.items())])
+        settings = BM25Settings.of(own.items())
+        # An analysis that is named stays named: without, it is that of the corpus's language.
+        named = {name: getattr(settings, name) for name in ("stemmer", "stop_words") if name in own}
+        given["bm25"] = tuple({**dict(settings.changed), **named}.items())
     if methods := options.get("methods"):
         given["methods"] = ordered(methods)
     if given.get("queries_from", decision.recipe.queries_from) == "qrels" != decision.recipe.queries_from:
@@ -148,6 +152,8 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
 
 
 def _check_recipe(recipe: Recipe) -> None:
+    if recipe.language is not None and not re.fullmatch("[a-z]{2,3}", recipe.language):
+        raise UsageError(f"language {recipe.language!r} is no code", do="give one of ISO 639-1, like en, de or zh")
     for name in ("queries", "positives", "negatives", "depth", "rank_min", "rank_max", "round_trip"):
         value = getattr(recipe, name)
         if value is not None and value < 1:

@@ -23,7 +23,7 @@ __all__ = ["BM25Index", "identity", "index_texts", "open_index"]
 
 log = logging.getLogger(__name__)
 
-_ENGINE_VERSION = 1
+_ENGINE_VERSION = 2
 """Goes up when the same documents and settings would give another index."""
 _RECORD = "index.json"
 _CHUNK_ROWS = 8192

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from hnhub.bm25.languages import STEMMERS, STOP_WORDS, stemmer_of, stop_words_of
 from hnhub.errors import UsageError
 
-__all__ = ["BM25Settings", "Engine", "Method", "Stemmer"]
+__all__ = ["BM25Settings", "Engine", "Method"]
 
 Method = Literal["lucene", "okapi", "bm25+", "bm25l"]
-Stemmer = Literal["porter", "english"]
 Engine = Literal["hnhub", "bm25s", "rank_bm25"]
 
 _DELTA: Mapping[str, float] = {"bm25+": 1.0, "bm25l": 0.5}
@@ -24,24 +24,24 @@ class BM25Settings:
     """Formula, parameters and analysis. The defaults are those of Anserini's BEIR runs.
 
     `method`: the formula (docs/bm25.md). `delta`: None is the paper's value of bm25+ (1.0) or bm25l (0.5).
-    `stemmer`: "porter" (Lucene's English analyser), "english" (Porter2) or None. `stop_words`: "english" (Lucene's 33)
-    or None. `engine`: "hnhub", or a reference engine that gets the same tokens and keeps everything in memory.
+    `stemmer`: "porter" (Lucene's English analyser), "english" (Porter2), another of Snowball's ("german", ...) or None.
+    `stop_words`: "english" (Lucene's 33), another language's (Snowball's) or None. `engine`: "hnhub", or a reference engine that gets the same tokens and keeps everything in memory.
     """
 
     method: Method = "lucene"
     k1: float = 0.9
     b: float = 0.4
     delta: float | None = None
-    stemmer: Stemmer | None = "porter"
-    stop_words: Literal["english"] | None = "english"
+    stemmer: str | None = "porter"
+    stop_words: str | None = "english"
     engine: Engine = "hnhub"
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value that no index can have."""
         for name, value, allowed in (
             ("method", self.method, get_args(Method)),
-            ("stemmer", self.stemmer, (*get_args(Stemmer), None)),
-            ("stop_words", self.stop_words, ("english", None)),
+            ("stemmer", self.stemmer, (*dict.fromkeys(["porter", "english", *STEMMERS.values()]), None)),
+            ("stop_words", self.stop_words, (*STOP_WORDS, None)),
             ("engine", self.engine, get_args(Engine)),
         ):
             if value not in allowed:
@@ -57,12 +57,12 @@ class BM25Settings:
             )
 
     @classmethod
-    def of(cls, given: Iterable[tuple[str, object]]) -> "BM25Settings":
+    def of(cls, given: Iterable[tuple[str, object]], language: str | None = "en") -> "BM25Settings":
         """The settings with these (field, value) pairs, the last one of a field counting; numbers may be text.
 
-        Raises UsageError for a field or a value that there is not.
+        Stemmer and stop words are else those of the language (ISO 639-1), none where it has none. Raises UsageError for a field or a value that there is not.
         """
-        values: dict[str, Any] = dict(given)
+        values: dict[str, Any] = {"stemmer": stemmer_of(language), "stop_words": stop_words_of(language), **dict(given)}
         names = [field.name for field in fields(cls)]
         for name, value in values.items():
             if name not in names:

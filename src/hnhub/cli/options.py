@@ -154,6 +154,12 @@ build_options = stack(
         "--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."
     ),
     click.option(
+        "--language",
+        metavar="CODE",
+        help="Of the corpus, e.g. de: chooses BM25's stemmer and stop words; written texts in another one are dropped.  "
+        "[default: measured from a sample]",
+    ),
+    click.option(
         "--bm25",
         multiple=True,
         metavar="KEY=VALUE",

@@ -163,7 +163,7 @@ def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[s
             )
         else:
             notes.append(f"{stage}: no time, since the journal knows no run of this model that tells one")
-    settings = BM25Settings.of(recipe.bm25)
+    settings = BM25Settings.of(recipe.bm25, recipe.language or "en")
     if "candidates/bm25" in to_do and settings.engine == "hnhub":
         speeds.bm25 = bm25_speed(sample, settings)
         sizes = " and ".join(f"{size:,}" for size in SIZES)

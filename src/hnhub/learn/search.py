@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hnhub.bm25.open import BM25Index, open_index
+from hnhub.bm25.settings import BM25Settings
 from hnhub.encode.devices import devices, token_budget
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.shards import Embeddings, embed_documents
@@ -18,6 +19,7 @@ from hnhub.learn.runs import Run
 from hnhub.progress import report
 from hnhub.records import contents
 from hnhub.score.scorers import load_scorers
+from hnhub.text.language import measure
 
 __all__ = ["DenseSearcher", "LexicalSearcher", "rerank", "score_by"]
 
@@ -47,7 +49,7 @@ class DenseSearcher:
 
 @dataclass(frozen=True)
 class LexicalSearcher:
-    """BM25 with hnhub's defaults over a split's documents; the index is kept below `parent`."""
+    """BM25 with hnhub's defaults for the documents' language over a split's documents; the index is kept below `parent`."""
 
     index: BM25Index
     document_ids: Sequence[str]
@@ -55,7 +57,7 @@ class LexicalSearcher:
     @classmethod
     def open(cls, queries: Judged, parent: Path) -> "LexicalSearcher":
         """Index the documents, or take what is there."""
-        index = open_index(queries.documents, parent)
+        index = open_index(queries.documents, parent, BM25Settings.of([], measure(queries.documents).code))
         return cls(index, index.document_ids.to_pylist())
 
     def search(self, texts: Sequence[str], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

@@ -1,14 +1,17 @@
 """What a build is made from, and what a stage of it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnhub.bm25.settings import BM25Settings
 from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.records import Recipe
 from hnhub.stages import facts_of
+from hnhub.text.language import Language, measure
 
 if TYPE_CHECKING:
     from hnhub.llm.client import Model
@@ -52,6 +55,21 @@ class Job:
     def corpus_revision(self) -> str:
         """The revision of the corpus as it was loaded."""
         return str(facts_of(self.folder / "corpus").get("revision", "user"))
+
+    @cached_property
+    def language(self) -> Language:
+        """The one of the recipe, or as the corpus looks."""
+        return Language(self.recipe.language) if self.recipe.language else measure(self.documents)
+
+    @property
+    def made_by(self) -> Recipe:
+        """The recipe with what the corpus decides in its place, for those who make a stage."""
+        return replace(self.recipe, language=self.language.code)
+
+    @property
+    def bm25(self) -> BM25Settings:
+        """BM25's settings, as the language has them where the recipe does not say."""
+        return BM25Settings.of(self.recipe.bm25, self.language.code)
 
     @property
     def chunked(self) -> bool:

@@ -38,7 +38,7 @@ def _llm(job: Job, name: str) -> Stage:
             work,
             documents=job.documents,
             queries=job.queries,
-            recipe=job.recipe,
+            recipe=job.made_by,
             method=name,
             model=job.model,
             prompt=job.prompts[task],
@@ -49,7 +49,12 @@ def _llm(job: Job, name: str) -> Stage:
     return Stage(
         f"candidates/{name}",
         ("corpus", "queries"),
-        lambda: {**model_parts(job, task), "negatives": job.recipe.negatives, "seed": job.recipe.seed},
+        lambda: {
+            **model_parts(job, task),
+            "negatives": job.recipe.negatives,
+            "seed": job.recipe.seed,
+            "language": job.recipe.language,
+        },
         make,
     )
 
@@ -58,7 +63,7 @@ def _bm25(job: Job) -> Stage:
     from hnhub.bm25.open import identity
     from hnhub.bm25.settings import BM25Settings
 
-    settings = BM25Settings.of(job.recipe.bm25)
+    given = BM25Settings.of(job.recipe.bm25, job.recipe.language or "en")
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import bm25
@@ -69,7 +74,7 @@ def _bm25(job: Job) -> Stage:
             documents=job.documents,
             queries=job.queries,
             depth=job.recipe.depth,
-            settings=settings,
+            settings=job.bm25,
             index_folder=job.home / "bm25",
             corpus_revision=job.corpus_revision,
             engine=job.engine,
@@ -78,7 +83,7 @@ def _bm25(job: Job) -> Stage:
     return Stage(
         "candidates/bm25",
         ("corpus", "queries"),
-        lambda: {"depth": job.recipe.depth, "settings": identity(settings)},
+        lambda: {"depth": job.recipe.depth, "settings": identity(given), "language": job.recipe.language},
         make,
     )
 

@@ -6,6 +6,7 @@ content of the stages that it needs, so a change anywhere remakes what follows f
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,17 +98,22 @@ def _queries(job: Job) -> Stage:
     from hnhub.bm25.settings import BM25Settings
 
     recipe = job.recipe
-    settings = BM25Settings.of(recipe.bm25)
+    given = BM25Settings.of(recipe.bm25, recipe.language or "en")
 
     def parts() -> dict[str, object]:
-        drawn: dict[str, object] = {"from": recipe.queries_from, "queries": recipe.query_limit, "seed": recipe.seed}
+        drawn: dict[str, object] = {
+            "from": recipe.queries_from,
+            "queries": recipe.query_limit,
+            "seed": recipe.seed,
+            "language": recipe.language,
+        }
         if recipe.queries_from == "qrels":
             return drawn
         written = {**drawn, **model_parts(job, "query"), "round_trip": recipe.round_trip}
-        return {**written, "bm25": bm25.identity(settings)} if recipe.round_trip and recipe.bm25 else written
+        return {**written, "bm25": bm25.identity(given)} if recipe.round_trip and recipe.bm25 else written
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
-        index = bm25.open_index(job.documents, job.home / "bm25", settings, job.engine.threads)
+        index = bm25.open_index(job.documents, job.home / "bm25", job.bm25, job.engine.threads)
         rows, _ = index.search(queries, k)
         ids = index.document_ids
         return [[ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]
@@ -115,15 +121,16 @@ def _queries(job: Job) -> Stage:
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.queries.make import make_queries
 
-        return make_queries(
+        facts = make_queries(
             out,
             corpus=job.folder / "corpus",
-            recipe=recipe,
+            recipe=job.made_by,
             model=job.model,
             prompt=job.prompts.get("query"),
             search=search,
             corpus_revision=job.corpus_revision,
         )
+        return {**facts, "language": asdict(job.language)}
 
     return Stage("queries", ("corpus",), parts, make)
 
@@ -145,6 +152,7 @@ def _judgements(job: Job, method: str) -> Stage:
             "judge": recipe.judge,
             "negatives": recipe.negatives,
             "seed": recipe.seed,
+            "language": recipe.language,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
             "cut": [recipe.max_percent, recipe.max_margin]
             if METHODS[method].scores_positive or recipe.judge == "ce"
@@ -166,7 +174,7 @@ def _judgements(job: Job, method: str) -> Stage:
             documents=job.documents,
             queries=job.queries,
             qrels=job.folder / "corpus" / "qrels.parquet",
-            recipe=recipe,
+            recipe=job.made_by,
             corpus_revision=job.corpus_revision,
             chunked=job.chunked,
         )
@@ -188,7 +196,7 @@ def _negatives(job: Job, method: str) -> Stage:
             documents=job.documents,
             queries=job.queries,
             qrels=job.folder / "corpus" / "qrels.parquet",
-            recipe=recipe,
+            recipe=job.made_by,
             judgements=job.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
             chunked=job.chunked,
         )
@@ -202,6 +210,7 @@ def _negatives(job: Job, method: str) -> Stage:
             "seed": recipe.seed,
             "on_shortfall": recipe.on_shortfall,
             "promote": recipe.promote,
+            "language": recipe.language,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
             "cut": [recipe.max_percent, recipe.max_margin] if METHODS[method].scores_positive else None,
         },
