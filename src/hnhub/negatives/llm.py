@@ -23,6 +23,7 @@ from hnhub.progress import report
 from hnhub.records import Drop, Provenance, Recipe
 from hnhub.schema import CANDIDATES, LEDGER, arrow_schema
 from hnhub.stages import fingerprint
+from hnhub.text.sound import unsound
 
 __all__ = ["MAX_ROUNDS", "make_candidates"]
 
@@ -64,7 +65,7 @@ def make_candidates(
 
     Each query is asked for until `recipe.negatives` texts are there that are no copies of query, positive or each other,
     or for MAX_ROUNDS rounds. Every text that came is a candidate, in the order of the asks (the guard judges them); an
-    ask that failed or brought an example of the prompt stands in the ledger. A query's positive stands before its candidates.
+    ask that failed, or brought an example of the prompt or what is no text (`hnhub.text.sound`), stands in the ledger. A query's positive stands before its candidates.
     """
     make = partial(
         _make_part,
@@ -114,7 +115,7 @@ def _make_part(
     for _round in range(MAX_ROUNDS):
         requests = list(_requests(batch, method, recipe, prompt))
         for done, (query_id, answer) in enumerate(_ask(model, requests), 1):
-            drops += _take(by_id[query_id], answer, prompt, method, corpus_revision)
+            drops += _take(by_id[query_id], answer, prompt, method, corpus_revision, language=recipe.language)
             totals.update(asked=1, prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
             report(f"{method}: queries", part.start + len(batch) * done // len(requests), len(frozen))
     totals["short"] = sum(len(one.usable) < recipe.negatives for one in batch)
@@ -172,7 +173,9 @@ def _ask(model: LanguageModel, requests: Sequence[tuple[str, Request]]) -> Itera
         yield query_id, answer
 
 
-def _take(one: _Query, answer: Answer, prompt: Prompt, method: str, corpus_revision: str) -> list[Drop]:
+def _take(
+    one: _Query, answer: Answer, prompt: Prompt, method: str, corpus_revision: str, *, language: str | None
+) -> list[Drop]:
     """Add an answer's texts to the query's candidates; return what was dropped."""
 
     def drop(reason: str, detail: str | None) -> Drop:
@@ -188,10 +191,21 @@ def _take(one: _Query, answer: Answer, prompt: Prompt, method: str, corpus_revis
         if any(is_copy(text, example) for example in examples):
             drops.append(drop("prompt_example", text))
             continue
+        if reason := unsound(text, language=language, longest=_longest(prompt)):
+            drops.append(drop(reason, text))
+            continue
         one.found.append((text, provenance))
         if not generated_fault(text, query=one.query, positive=one.positive, earlier=one.usable):
             one.usable.append(text)
     return drops if texts else [drop("empty", None)]
+
+
+def _longest(prompt: Prompt) -> int | None:
+    """The characters that the schema allows a negative."""
+    properties = json.loads(prompt.schema)["properties"] if prompt.schema else {}
+    negatives = properties.get("negatives", {}).get("items", {})
+    longest = properties.get("negative", negatives).get("maxLength")
+    return None if longest is None else int(longest)
 
 
 def _rows(one: _Query, plain: Provenance) -> Iterator[dict[str, Any]]:

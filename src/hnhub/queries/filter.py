@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hnhub.llm.prompts import Prompt
 from hnhub.queries.held_out import HeldOut
 from hnhub.text.similarity import best_near, containment, normalise, repeats
+from hnhub.text.sound import unsound
 
 __all__ = ["COPIED", "fault", "held_out_reasons", "longest", "repeat_reasons"]
 
@@ -23,14 +24,18 @@ def longest(prompt: Prompt) -> int:
     return int(properties.get("query", {}).get("maxLength", _DEFAULT_LONGEST + 1)) - 1
 
 
-def fault(query: str, passage: str, *, longest: int, examples: Sequence[str]) -> str | None:
-    """Look at a written query by itself: `empty`, `too_long`, `prompt_example` or `copied` from the passage."""
+def fault(
+    query: str, passage: str, *, longest: int, examples: Sequence[str], language: str | None = None
+) -> str | None:
+    """Look at a written query by itself: `empty`, `too_long`, `prompt_example`, no text at all, or `copied` from the passage."""
     if not normalise(query):
         return "empty"
     if len(query) > longest:
         return "too_long"
     if any(containment(query, example) >= COPIED for example in examples):
         return "prompt_example"
+    if reason := unsound(query, language=language):
+        return reason
     if len(query.split()) >= _COPY_WORDS and containment(query, passage) >= COPIED:
         return "copied"
     return None

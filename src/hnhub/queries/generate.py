@@ -127,7 +127,16 @@ class _State:
             query = next(iter(self._prompt.texts(answer)), "")
             reason, detail = "model_failure", answer.failure
             if answer.failure is None:
-                reason = fault(query, passage, longest=self._longest, examples=self._examples) or ""
+                reason = (
+                    fault(
+                        query,
+                        passage,
+                        longest=self._longest,
+                        examples=self._examples,
+                        language=self._recipe.language,
+                    )
+                    or ""
+                )
                 detail = query
             if reason:
                 self.drops.append(_drop(reason, document_id, detail))

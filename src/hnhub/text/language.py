@@ -8,11 +8,20 @@ import polars as pl
 
 from hnhub.records import contents
 
-__all__ = ["Language", "language_of", "measure"]
+__all__ = ["Language", "language_of", "measure", "surely_other"]
 
 log = logging.getLogger(__name__)
 
 _PLACES, _EACH, _CHARACTERS = 20, 10, 400
+_SURELY = 40.0
+_ALIKE = (
+    {"no", "nb", "nn", "da"},
+    {"bs", "hr", "sr", "sl"},
+    {"id", "ms", "jv"},
+    {"cs", "sk"},
+    {"gl", "pt"},
+    {"ur", "fa"},
+)
 _LEAST = 400
 """Characters below which a sample that is all ASCII is taken to be English: languages are told apart by more."""
 
@@ -51,3 +60,17 @@ def language_of(text: str) -> str:
     import py3langid
 
     return str(py3langid.classify(text)[0])
+
+
+def surely_other(text: str, code: str) -> str | None:
+    """The language (ISO 639-1) of a text that is surely in another than `code`, else None.
+
+    A difference of 40 in the logarithm of the likelihood: of real queries of one language, names of plants and diseases come to 24.
+    """
+    import py3langid
+
+    scores = dict(py3langid.rank(text[:2000]))
+    best = max(scores, key=scores.__getitem__)
+    near = next((group for group in _ALIKE if code in group), {code})
+    wanted = max((scores[one] for one in near if one in scores), default=None)
+    return None if wanted is None or scores[best] - wanted < _SURELY else str(best)
