@@ -197,3 +197,20 @@ def test_candidates_of_something_else_are_refused(folder: Path, column: str, val
     changed.write_parquet(folder / "candidates.parquet")
     with pytest.raises(InputError, match=message):
         make(folder)
+
+
+def test_chunks_of_a_positives_file_are_dropped_where_hnhub_cut_the_corpus(folder: Path) -> None:
+    number = pl.col("document_id").str.slice(1).cast(pl.Int64)
+    for name in ("documents", "candidates"):
+        table = pl.read_parquet(folder / f"{name}.parquet")
+        table.with_columns(document_id=pl.format("f{}.md#{}", number // 5, number)).write_parquet(
+            folder / f"{name}.parquet"
+        )
+    queries = [("train", f"q{i}", "which copper", [f"f{i // 5}.md#{i}"], None) for i in range(6)]
+    pl.DataFrame(queries, schema=FROZEN_QUERIES, orient="row").write_parquet(folder / "queries.parquet")
+    for chunked, siblings in ((True, 6 * 4), (False, 0)):
+        out = folder / str(chunked)
+        out.mkdir()
+        paths = {name: folder / f"{name}.parquet" for name in ("candidates", "documents", "queries", "qrels")}
+        facts = make_negatives(out, method="bm25", recipe=Recipe("tiny", negatives=4), chunked=chunked, **paths)
+        assert facts["dropped"].get("sibling", 0) == siblings

@@ -140,6 +140,24 @@ def test_examples_of_the_prompt_are_no_candidates(folder: Path) -> None:
     assert example not in candidates["text"].to_list()
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("The method that is passed to " + "the method that is passed to " * 8, "repetitive"),
+        ("As an AI language model, I have no view of this.", "refusal"),
+        ("Here is a passage on zinc: it is mined in Peru.", "about_task"),
+        ("Zinc is mined in Peru.<|im_end|>", "template"),
+        (" ".join(f"{n * 7919} tons" for n in range(90))[:600], "cut_off"),
+    ],
+)
+def test_what_is_no_text_is_asked_for_again(folder: Path, said: str, reason: str) -> None:
+    facts, candidates, ledger = make(folder, Rules({0: said}))
+    assert facts["dropped"] == {reason: 3}
+    assert facts["short"] == 0
+    assert said not in candidates["text"].to_list()
+    assert ledger["detail"].to_list() == [said.strip()] * 3
+
+
 def test_an_answer_may_bring_several(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "several.toml"
     schema = '{"type":"object","properties":{"negatives":{"type":"array","items":{"type":"string"}}}}'
