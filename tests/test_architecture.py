@@ -22,7 +22,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         FOUNDATION,
         ("polars", "pyarrow", "huggingface_hub", "bs4", "markdownify", "markitdown", "semchunk"),
     ),
-    "llm": (FOUNDATION, ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2")),
+    "llm": (
+        FOUNDATION,
+        ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2", "jsonschema", "json_repair"),
+    ),
     "engine": ((*FOUNDATION, "llm"), ("ray",)),
     "bm25": (FOUNDATION, ("numpy", "numba", "pyarrow", "Stemmer", "tokenizers", "bm25s", "rank_bm25")),
     "encode": (

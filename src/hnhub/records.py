@@ -159,6 +159,10 @@ class Recipe:
     """The LLM, as the endpoint names it; None is the endpoint's only or first one."""
     temperature: float = 0.6
     top_p: float = 0.95
+    thinking: Literal["auto", "on", "off"] = "auto"
+    """Whether the LLM is told to think before it answers; `on` gives it room to."""
+    extra_body: str | None = None
+    """Further members of every request's body, as canonical JSON."""
     prompts: tuple[tuple[str, str], ...] = ()
     """Prompt files of the user's own, as (task, path)."""
     language: str | None = None
@@ -200,6 +204,7 @@ class MiningOptions(TypedDict, total=False):
     depth: int
     temperature: float
     top_p: float
+    thinking: Literal["auto", "on", "off"]
     bi_encoder: str | None
     faiss: str | None
     cross_encoder: str

@@ -133,12 +133,12 @@ def test_bodies(ask_for):
     chat = body("openai", request, "m", None, structured=True)
     assert chat["response_format"]["json_schema"]["schema"] == json.loads(request.schema)
     assert "response_format" not in body("openai", request, "m", None, structured=False)
-    text = body("openai-completions", request, "m", lambda messages: "P", structured=True)
+    text = body("openai-completions", request, "m", lambda messages, thinking: "P", structured=True)
     assert text["prompt"] == "P"
-    tgi = body("tgi", request, "m", lambda messages: "P", structured=True)
+    tgi = body("tgi", request, "m", lambda messages, thinking: "P", structured=True)
     assert tgi["parameters"]["grammar"] == {"type": "json", "value": json.loads(request.schema)}
     assert tgi["parameters"]["do_sample"] is True
-    greedy = body("tgi", ask_for(3, temperature=0.0), "m", lambda messages: "P", structured=True)["parameters"]
+    greedy = body("tgi", ask_for(3, temperature=0.0), "m", lambda messages, thinking: "P", structured=True)["parameters"]
     assert not {"temperature", "top_p", "do_sample"} & set(greedy)
 
 

@@ -1,5 +1,7 @@
 import hashlib
+import json
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from hnhub.errors import InputError, UsageError
 from hnhub.llm import structured
 from hnhub.llm.prompts import DEFAULT_FAMILY, families, find_prompt
+from hnhub.llm.structured import read
 from hnhub.llm.types import Answer
 from hnhub.records import Provenance
 
@@ -126,3 +129,57 @@ def test_every_family_of_the_catalog_has_a_query_prompt():
     from hnhub.corpus.spec import FAMILIES
 
     assert set(families("query")) == set(FAMILIES)
+
+
+SCHEMA_OF_ONES_OWN = """task = "query"
+max_tokens = 40
+schema = '''{schema}'''
+[[messages]]
+role = "user"
+content = "{{{{passage}}}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ('{"type": "objct", "properties": {"query": {}}}', "schema is no JSON schema at type"),
+        ('{"properties": {"query": {"maxLength": "9"}}}', "schema is no JSON schema at properties.query.maxLength"),
+        ('{"properties": {"query": {"$ref": "#/$defs/none"}}}', "schema can't be used"),
+        ('{"properties": {"query": {"$ref": "other.json"}}}', "refers to another file"),
+        ('{"properties": {"query": {"pattern": "("}}}', "schema"),
+        ('{"properties": ["query"]}', "schema"),
+        ('{"properties": {"text": {}}}', "no place for the answer"),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_when_it_is_read(tmp_path: Path, schema: str, words: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SCHEMA_OF_ONES_OWN.format(schema=schema))
+    with pytest.raises(InputError, match=words) as told:
+        find_prompt("query", path=path)
+    assert str(path) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ('{"properties": {"query": {"type": ["string", "null"]}}}', '{"query": "a"}', '{"query": 1}'),
+        (
+            '{"properties": {"query": {"$ref": "#/$defs/q"}}, "$defs": {"q": {"pattern": "^a+$"}}}',
+            '{"query": "aa"}',
+            '{"query": "b"}',
+        ),
+        (
+            '{"properties": {"query": {"anyOf": [{"const": "x"}, {"minLength": 3}]}}}',
+            '{"query": "x"}',
+            '{"query": "y"}',
+        ),
+    ],
+)
+def test_every_keyword_of_a_schema_counts(tmp_path: Path, schema: str, good: str, bad: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SCHEMA_OF_ONES_OWN.format(schema=schema))
+    found = find_prompt("query", path=path).schema
+    assert found is not None
+    assert read(good, found) == (json.loads(good), None)
+    assert "breaks the schema's" in (read(bad, found)[1] or "")

@@ -141,3 +141,44 @@ def test_the_child_ends_when_its_parent_is_killed(local_home):
             return
         time.sleep(0.05)
     raise AssertionError("the child is still there")
+
+
+THINKS = """
+import os, sys, xllamacpp
+from hnhub.llm.embedded import parameters
+params = parameters(sys.argv[1])
+params.use_jinja, params.chat_template = True, sys.argv[2]
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+THINKING_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% else %}<think>\n{% endif %}"
+)
+
+
+def test_a_template_that_thinks_is_told_not_to(tmp_path):
+    """llama.cpp's own server: told to, the small model thinks without an end, and that is no answer; told not to, it answers."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", THINKS, str(embedded.weights_path()), THINKING_TEMPLATE],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        url = child.stdout.readline().strip()
+        found = {}
+        for thinking, schema in (("off", SCHEMA), ("auto", None)):
+            asked = [question(i, temperature=0.0, schema=schema) for i in range(3)]
+            journal_ = tmp_path / f"{thinking}.sqlite"
+            with open_model([url], api="openai", model=embedded.MODEL, journal=journal_, thinking=thinking) as model:
+                found[thinking] = list(model.ask(asked))
+    finally:
+        child.kill()
+        child.communicate()
+    assert [answer.failure for answer in found["off"]] == [None] * 3
+    assert all(set(answer.value) == {"query"} for answer in found["off"])
+    for answer in found["auto"]:
+        assert answer.failure is None or "--thinking off" in answer.failure
+        assert answer.text is None or "<think>" not in answer.text

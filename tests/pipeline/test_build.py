@@ -15,7 +15,7 @@ import pytest
 
 from llm_servers.scripted import Scripted
 from model_server import model_server
-from small_corpus import content, write_corpus
+from small_corpus import WORDS, content, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,35 @@ def test_an_endpoint_full_of_faults_gives_the_same_dataset(
     assert built.returncode == 0, built.stderr
     assert len(server.requests) > 150  # what was refused was asked again
     assert content(tmp_path / "faulty" / "made" / "dataset") == content(tmp_path / "sound" / "made" / "dataset")
+
+
+@pytest.mark.slow
+def test_a_server_that_leaves_connections_open_does_not_stall_a_build(
+    corpus: Path, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Every 13th and 17th answer stops after half a body, every 7th is a 429: 200 requests of 50 ms end within 90 s."""
+    count = 0
+
+    def script(key: str, times: int) -> str | None:
+        nonlocal count
+        count += 1
+        if count % 13 == 0 or count % 17 == 0:
+            return "half a body"
+        return "429" if count % 7 == 0 else None
+
+    options = ["made", "--corpus-dir", corpus, "--method", "llm", "--queries-from", "qrels", "--queries", 40]
+    with Scripted(
+        fault=script,
+        delay=0.05,
+        text=lambda question, seed: json.dumps({"negative": f"Of {seed} things {question[-40:]} says nothing."}),
+    ) as server:
+        started = time.monotonic()
+        done = hnhub("build", *options, "--negatives", 4, "--endpoint", server.url, "--out", tmp_path, "--json")
+        seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"]["llm"]["requests"] >= 160
+    assert seconds < 90, seconds
+    print(f"{seconds:.1f} s for {sum(server.answered.values())} answers")
 
 
 @pytest.mark.parametrize(

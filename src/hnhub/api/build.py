@@ -1,5 +1,6 @@
 """`hnhub.build`: from a corpus to a finished dataset. What a build is made of is made here, in one place."""
 
+import json
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from hnhub.pipeline.job import Job
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
-from hnhub.stages import fingerprint
+from hnhub.stages import canonical_json, fingerprint
 
 if TYPE_CHECKING:
     from hnhub.llm.prompts import Prompt
@@ -43,6 +44,10 @@ class MakingOptions(TypedDict, total=False):
     """LLM servers' URLs; `local` is the embedded model, the default where it is installed."""
     api: Literal["auto", "tgi", "openai", "openai-completions"]
     chat_template: str | os.PathLike[str] | None
+    extra_body: Mapping[str, Any] | str | None
+    """Further members of every request's body: a mapping, or a JSON object as text; None takes a member away."""
+    deadline: float | None
+    """Seconds that a request may take at most; by default it follows the latencies seen, up to 300."""
     max_tokens: int | None
     max_cost: float | None
     price: tuple[float, float] | None
@@ -111,7 +116,7 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
     folder = _run_folder(os.fspath(options.get("out", "runs")))
     with (
         opened_engine(options) as engine,
-        opened_model(recipe.model, options, engine) if prompts else nullcontext() as model,
+        opened_model(recipe, options, engine) if prompts else nullcontext() as model,
     ):
         yield Job(
             recipe=recipe,
@@ -141,6 +146,8 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
         # An analysis that is named stays named: without, it is that of the corpus's language.
         named = {name: getattr(settings, name) for name in ("stemmer", "stop_words") if name in own}
         given["bm25"] = tuple({**dict(settings.changed), **named}.items())
+    if (extra := options.get("extra_body")) is not None:
+        given["extra_body"] = _json_object(extra)
     if methods := options.get("methods"):
         given["methods"] = ordered(methods)
     if given.get("queries_from", decision.recipe.queries_from) == "qrels" != decision.recipe.queries_from:
@@ -149,6 +156,16 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
     _check_recipe(recipe)
     prompts = {**decision.prompts, **{task: Path(file) for task, file in options.get("prompts", {}).items()}}
     return replace(decision, recipe=recipe, prompts=prompts)
+
+
+def _json_object(given: Mapping[str, Any] | str) -> str:
+    try:
+        found = json.loads(given) if isinstance(given, str) else dict(given)
+        if isinstance(found, dict):
+            return canonical_json(found)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"extra_body is no JSON ({error})", do='give an object, e.g. {"top_k": 20}') from error
+    raise UsageError("extra_body is no JSON object", do='give one, e.g. {"top_k": 20}')
 
 
 def _check_recipe(recipe: Recipe) -> None:

@@ -13,6 +13,7 @@ from hnhub.home import home
 if TYPE_CHECKING:
     from hnhub.api.build import BuildOptions
     from hnhub.engine.local import Engine
+    from hnhub.records import Recipe
 
 __all__ = ["opened_engine", "opened_model"]
 
@@ -40,10 +41,10 @@ def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
 
 
 @contextmanager
-def opened_model(name: str | None, options: "BuildOptions", engine: "Engine") -> Iterator[Any]:
-    """The language model that is called `name`; on Ray in a process of its own that every worker asks."""
+def opened_model(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -> Iterator[Any]:
+    """The recipe's language model; on Ray in a process of its own that every worker asks."""
     from hnhub.llm.budget import Prices
-    from hnhub.llm.client import open_model
+    from hnhub.llm.client import DEADLINE, open_model
 
     price, template = options.get("price"), options.get("chat_template")
     if options.get("max_cost") is not None and price is None:
@@ -53,12 +54,15 @@ def opened_model(name: str | None, options: "BuildOptions", engine: "Engine") ->
         open_model,
         (endpoints,) if isinstance(endpoints, str) else tuple(endpoints),
         api=options.get("api", "auto"),
-        model=name,
+        model=recipe.model,
+        thinking=recipe.thinking,
+        extra_body=recipe.extra_body,
         chat_template=Path(template).read_text(encoding="utf-8") if template else None,
         journal=home() / "journal.sqlite",
         max_tokens=options.get("max_tokens"),
         max_cost=options.get("max_cost"),
         prices=Prices(*price) if price else None,
+        deadline=options.get("deadline") or DEADLINE,
     )
     if isinstance(engine, Local):
         with opening() as model:

@@ -149,6 +149,18 @@ build_options = stack(
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="The model's, in Jinja, for tgi and openai-completions where neither server nor Hub has it.",
     ),
+    click.option(
+        "--thinking",
+        type=Choice(["auto", "on", "off"]),
+        help="Tell the LLM to think before it answers, and give it room, or not to.  [default: the server's way]",
+    ),
+    click.option("--extra-body", metavar="JSON", help="Further members of every request's body; null takes one away."),
+    click.option(
+        "--deadline",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="What a request may take at most.  [default: by the latencies seen, up to 300]",
+    ),
     click.option("--model", metavar="ID", help="The LLM, as the endpoint names it."),
     click.option(
         "--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."

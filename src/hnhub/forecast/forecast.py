@@ -240,7 +240,18 @@ def _tokens(job: Job, corpus: _Corpus, task: str, requests: int) -> Estimate:
         "judge": [{"query": "a question of about ten words", "passage": passage} for passage in passages],
     }[task]
     sample = [
-        Request("", task, prompt.messages(**value), prompt.schema, prompt.sha256, prompt.max_tokens, 0.0, 1.0, 0)
+        Request(
+            "",
+            task,
+            prompt.messages(**value),
+            prompt.schema,
+            prompt.sha256,
+            prompt.max_tokens,
+            0.0,
+            1.0,
+            0,
+            job.recipe.thinking,
+        )
         for value in values
     ]
     return estimate(sample, requests)

@@ -45,7 +45,7 @@ class Estimate:
 def worst_case(request: Request) -> tuple[int, int]:
     """Prompt and completion tokens that a request can't exceed: no tokenizer makes more tokens than UTF-8 bytes."""
     text = sum(len(message.content.encode()) for message in request.messages) + len((request.schema or "").encode())
-    return text + _PER_MESSAGE * len(request.messages) + _PER_REQUEST, request.max_tokens
+    return text + _PER_MESSAGE * len(request.messages) + _PER_REQUEST, request.most_tokens
 
 
 def estimate(sample: list[Request], requests: int) -> Estimate:
@@ -55,7 +55,7 @@ def estimate(sample: list[Request], requests: int) -> Estimate:
     characters = sum(len(message.content) for request in sample for message in request.messages)
     messages = sum(len(request.messages) for request in sample)
     prompt = (characters / _CHARACTERS_PER_TOKEN + 5 * messages) / len(sample)
-    completion = sum(request.max_tokens for request in sample) / len(sample)
+    completion = sum(request.most_tokens for request in sample) / len(sample)
     return Estimate(requests, len(sample), round(prompt * requests), round(completion * requests))
 
 

@@ -19,14 +19,14 @@ from hnhub.llm.dispatch import Dispatcher, Job
 from hnhub.llm.endpoints import Endpoint, Served, address, detect
 from hnhub.llm.journal import Failed, Journal, Stored, request_key
 from hnhub.llm.pace import Pace
-from hnhub.llm.protocols import Fault
+from hnhub.llm.protocols import THINKING_HINT, Fault, without_thoughts
 from hnhub.llm.templates import find_template, renderer
 from hnhub.llm.transport import Door
-from hnhub.llm.types import Answer, Request
+from hnhub.llm.types import Answer, Request, Thinking
 from hnhub.records import Provenance
 from hnhub.stages import canonical_json
 
-__all__ = ["Model", "open_model"]
+__all__ = ["DEADLINE", "Model", "open_model"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ _AHEAD = 4
 """Requests read ahead of the oldest unanswered one, in multiples of those that may be in flight."""
 _LOOK = 5.0
 """Seconds after which one who waits for an answer looks whether those who bring it still live."""
+DEADLINE = 300.0
+"""Seconds that a try may take at most."""
 _APIS = ("auto", "tgi", "openai", "openai-completions")
 
 
@@ -74,6 +76,8 @@ class Model:
         start: Callable[[], Sequence[Endpoint]],
         in_flight: int,
         grace: float,
+        thinking: Thinking = "auto",
+        extra_body: str | None = None,
     ) -> None:
         """Made by `open_model`. `start` is called for the endpoints when the first request has to be sent."""
         self._served = served
@@ -82,6 +86,9 @@ class Model:
         self._start = start
         self._read_ahead = _AHEAD * in_flight
         self._grace = grace
+        self._thinking: Thinking = thinking
+        self._extra_body = extra_body
+        self._told = thinking != "auto" or extra_body is not None
         self._streams: list[_Stream] = []
         self._counts: dict[str, Counter[str]] = {}
         self._failures: dict[str, Counter[str]] = {}
@@ -93,8 +100,10 @@ class Model:
 
     @property
     def identity(self) -> dict[str, str | None]:
-        """`model`, `revision` and `server`: for fingerprints."""
-        return {"model": self._served.model, "revision": self._served.revision, "server": self._served.server}
+        """`model`, `revision` and `server`, and how it is told to think and what else it is told, if it is: for fingerprints."""
+        told: dict[str, str | None] = {} if self._thinking == "auto" else {"thinking": self._thinking}
+        told |= {} if self._extra_body is None else {"extra_body": self._extra_body}
+        return {"model": self._served.model, "revision": self._served.revision, "server": self._served.server, **told}
 
     @property
     def totals(self) -> dict[str, dict[str, Any]]:
@@ -152,7 +161,8 @@ class Model:
                 self._dispatcher.abandon(stream, self._grace)
 
     def _fill(self, stream: _Stream, source: Iterator[Request]) -> None:
-        for request in islice(source, self._read_ahead - len(stream.pending)):
+        for asked in islice(source, self._read_ahead - len(stream.pending)):
+            request = replace(asked, thinking=self._thinking, extra_body=self._extra_body) if self._told else asked
             if not 0 <= request.seed < 2**31:
                 raise UsageError(f"request {request.id}: seed {request.seed} is out of range", do="take 0 to 2**31 - 1")
             pending = _Pending(request)
@@ -198,17 +208,24 @@ class Model:
             return
         pending.prompt_tokens += outcome.prompt_tokens
         pending.completion_tokens += outcome.completion_tokens
+        text = without_thoughts(outcome.text)
+        lost = f", lost in thinking ({THINKING_HINT})" if outcome.text.strip() and not text.strip() else ""
         if pending.request.schema is None:
-            pending.answer = self._answer(pending, variant, outcome)
+            failure = f"an empty answer{lost}" if lost else None
+            pending.answer = self._answer(
+                pending, variant, None if lost else replace(outcome, text=text), failure=failure
+            )
             return
-        value, wrong = structured.read(outcome.text, pending.request.schema)
+        value, wrong = structured.read(text, pending.request.schema)
         if wrong is None:
             pending.answer = self._answer(pending, variant, outcome, value=value)
             return
         pending.ask += 1
         if pending.ask == structured.ASKS:
             cut = ", cut at max_tokens" if outcome.finish == "length" else ""
-            pending.answer = self._answer(pending, variant, None, failure=f"{wrong}{cut} after {structured.ASKS} asks")
+            pending.answer = self._answer(
+                pending, variant, None, failure=f"{wrong}{cut}{lost} after {structured.ASKS} asks"
+            )
 
     def _answer(
         self,
@@ -219,14 +236,13 @@ class Model:
         value: Any = None,
         failure: str | None = None,
     ) -> Answer:
-        sampling = {name: getattr(variant, name) for name in ("max_tokens", "temperature", "top_p")}
         provenance = Provenance(
             method=variant.method,
             model=self._served.model,
             revision=self._served.revision,
             server=stored.server if stored else self._served.server,
             prompt_sha256=variant.prompt_sha256,
-            sampling=canonical_json(sampling),
+            sampling=canonical_json(variant.sampling),
             seed=variant.seed,
         )
         return Answer(
@@ -288,17 +304,20 @@ def open_model(
     max_cost: float | None = None,
     prices: Prices | None = None,
     max_in_flight: int = 256,
-    deadline: float = 300.0,
+    deadline: float = DEADLINE,
     patience: float = 120.0,
     grace: float = 15.0,
     chat_template: str | None = None,
+    thinking: Thinking = "auto",
+    extra_body: str | None = None,
 ) -> Iterator[Model]:
     """Open the model that the endpoints serve.
 
     `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `max_in_flight` requests at most are
     sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
     `hnhub.llm.dispatch`), `patience` seconds may pass without any answer, `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
-    completions, where neither the server nor the Hub has the model's; its digest stands with the revision.
+    completions, where neither the server nor the Hub has the model's; its digest stands with the revision. `thinking` tells the
+    model whether to think before it answers, and gives it room to; `extra_body` (a JSON object) goes into every request's body.
 
     Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
     """
@@ -323,13 +342,31 @@ def open_model(
                         do="give --endpoint URL, or leave out --model",
                     )
                 served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
-                yield Model(served, store, dispatcher, start=start, in_flight=embedded.children(), grace=grace)
+                yield Model(
+                    served,
+                    store,
+                    dispatcher,
+                    start=start,
+                    in_flight=embedded.children(),
+                    grace=grace,
+                    thinking=thinking,
+                    extra_body=extra_body,
+                )
             else:
                 found = _find(dispatcher, store, endpoints, api=api, model=model)
                 for endpoint in found:
                     _set_up(endpoint, api, chat_template, max_in_flight)
                 in_flight = max_in_flight * len(found)
-                yield Model(found[0].served, store, dispatcher, start=lambda: found, in_flight=in_flight, grace=grace)
+                yield Model(
+                    found[0].served,
+                    store,
+                    dispatcher,
+                    start=lambda: found,
+                    in_flight=in_flight,
+                    grace=grace,
+                    thinking=thinking,
+                    extra_body=extra_body,
+                )
         finally:
             dispatcher.close()
             for server in servers:

@@ -14,7 +14,7 @@ from hnhub.errors import HnhubError, ServiceError
 from hnhub.llm.budget import Budget, worst_case
 from hnhub.llm.endpoints import Endpoint, send
 from hnhub.llm.journal import Failed, Journal, Stored
-from hnhub.llm.protocols import Fault
+from hnhub.llm.protocols import SWITCHES, Fault
 from hnhub.llm.transport import open_session
 from hnhub.llm.types import Request
 
@@ -260,7 +260,7 @@ class Dispatcher:
         self._pump()
 
     async def _try(self, job: Job, endpoint: Endpoint) -> None:
-        sent, structured = self._loop.time(), endpoint.structured
+        sent, structured, switch = self._loop.time(), endpoint.structured, endpoint.switch
         self.sent[job.request.method] += 1
         place = _Place(endpoint, sent)
         self._watch(place)
@@ -272,7 +272,7 @@ class Dispatcher:
             self.faults[fault.reason] += 1
             log.debug("%s: request %s: %s", endpoint.door.url, job.request.id, fault.reason)
             if fault.kind == "rejected":
-                self._rejected(job, endpoint, fault, structured=structured)
+                self._rejected(job, endpoint, fault, structured=structured, switch=switch)
             else:
                 self._faulted(job, endpoint, fault, sent)
         except asyncio.CancelledError:
@@ -313,9 +313,18 @@ class Dispatcher:
         except HnhubError as error:
             self._fail(error)
 
-    def _rejected(self, job: Job, endpoint: Endpoint, fault: Fault, *, structured: bool) -> None:
-        """The request itself is at fault, unless the server only wants no schema."""
-        if structured and job.request.schema and _is_about_schemas(fault.reason):
+    def _rejected(self, job: Job, endpoint: Endpoint, fault: Fault, *, structured: bool, switch: int) -> None:
+        """The request itself is at fault, unless the server only wants no schema, or no such word about thinking."""
+        thinking = job.request.thinking
+        if thinking != "auto" and _is_about(fault.reason, _SWITCH_WORDS) and switch + 1 < len(SWITCHES[thinking]):
+            if endpoint.switch == switch:
+                endpoint.switch += 1
+                if not SWITCHES[thinking][endpoint.switch]:
+                    log.warning(
+                        "%s takes no word about thinking: --thinking %s is not told", endpoint.door.url, thinking
+                    )
+            self._ready.appendleft(job)
+        elif structured and job.request.schema and _is_about(fault.reason, _SCHEMA_WORDS):
             if endpoint.structured:
                 endpoint.structured = False
                 log.warning(
@@ -390,8 +399,15 @@ class Dispatcher:
             self.journal.when_written(self.on_fatal)
 
 
-def _is_about_schemas(reason: str) -> bool:
-    return any(
-        word in reason.lower()
-        for word in ("response_format", "json_schema", "grammar", "schema", "guided", "structured")
-    )
+_SCHEMA_WORDS = ("response_format", "json_schema", "grammar", "schema", "guided", "structured")
+_SWITCH_WORDS = (
+    "chat_template_kwargs",
+    "enable_thinking",
+    "reasoning_effort",
+    "reasoning effort",
+    "unrecognized request argument",
+)
+
+
+def _is_about(reason: str, words: Sequence[str]) -> bool:
+    return any(word in reason.lower() for word in words)

@@ -11,8 +11,9 @@ from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import protocols
 from hnhub.llm.pace import Pace
 from hnhub.llm.protocols import Api, Fault, Reply
+from hnhub.llm.templates import Render
 from hnhub.llm.transport import Door
-from hnhub.llm.types import Message, Request
+from hnhub.llm.types import Request
 from hnhub.stages import fingerprint
 
 __all__ = ["Endpoint", "Served", "address", "detect", "send"]
@@ -43,11 +44,13 @@ class Endpoint:
     door: Door
     served: Served
     pace: Pace
-    render: Callable[[tuple[Message, ...]], str] | None = None
+    render: Render | None = None
     """Applies the chat template, for the protocols that need it."""
     prepare: Callable[[Request], Awaitable[dict[str, Any]]] | None = None
     """What has to happen before a request (the embedded server's saved prompt); gives members for the body."""
     structured: bool = True
+    switch: int = 0
+    """Which of `protocols.SWITCHES` tells its model whether to think."""
     in_flight: int = 0
     """Tries under way that are not late."""
     late: int = 0
@@ -169,7 +172,9 @@ async def _has_chat(door: Door) -> bool:
 async def send(endpoint: Endpoint, request: Request, deadline: float) -> Reply:
     """One try. `deadline` in seconds. Raises Fault."""
     served = endpoint.served
-    body = protocols.body(served.api, request, served.model, endpoint.render, structured=endpoint.structured)
+    body = protocols.body(
+        served.api, request, served.model, endpoint.render, structured=endpoint.structured, switch=endpoint.switch
+    )
     if endpoint.prepare is not None:
         body |= await endpoint.prepare(request)
     headers, content = await endpoint.door.post(protocols.path(served.api), body, deadline)

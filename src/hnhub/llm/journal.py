@@ -76,15 +76,22 @@ def request_key(request: Request, model: str, revision: str | None) -> bytes:
 
 def _context(request: Request) -> tuple[str, bytes]:
     """What many requests share, as canonical JSON, and its hash."""
-    sampling = (request.max_tokens, request.temperature, request.top_p)
+    sampling = (request.max_tokens, request.temperature, request.top_p, request.thinking, request.extra_body)
     return _context_of(request.messages[:-1], request.schema, request.prompt_sha256, sampling)
 
 
 @lru_cache(64)
 def _context_of(
-    messages: tuple[Message, ...], schema: str | None, prompt_sha256: str, sampling: tuple[int, float, float]
+    messages: tuple[Message, ...],
+    schema: str | None,
+    prompt_sha256: str,
+    sampling: tuple[int, float, float, str, str | None],
 ) -> tuple[str, bytes]:
-    max_tokens, temperature, top_p = sampling
+    max_tokens, temperature, top_p, thinking, extra_body = sampling
+    # What is not set is no part of the key: an old journal keeps its answers.
+    more = ({} if thinking == "auto" else {"thinking": thinking}) | (
+        {} if extra_body is None else {"extra_body": extra_body}
+    )
     text = canonical_json(
         {
             "max_tokens": max_tokens,
@@ -93,6 +100,7 @@ def _context_of(
             "schema": schema,
             "temperature": temperature,
             "top_p": top_p,
+            **more,
         }
     )
     return text, hashlib.sha256(text.encode()).digest()

@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -175,6 +175,35 @@ def _parse(data: bytes, where: str, task: str, family: str) -> Prompt:
     return Prompt(task, family, digest, schema, text, max_tokens, messages, limits)  # type: ignore[arg-type]
 
 
+def _check_schema(schema: Any, bad: Any) -> None:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    kind = validator_for(schema)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        place = f" at {error.json_path[2:]}" if error.json_path != "$" else ""
+        raise bad(f"schema is no JSON schema{place} ({' '.join(error.message.split())[:120]})", "mend it") from error
+    if any(not one.startswith("#") for one in _references(schema)):
+        raise bad("schema refers to another file by $ref", "put what it refers to below $defs")
+    try:
+        kind(schema).is_valid(dict.fromkeys(schema["properties"], ""))
+    except Exception as error:  # the library's own kinds, and a pattern that is none
+        raise bad(
+            f"schema can't be used ({type(error).__name__}: {error})"[:200], "mend its $ref or pattern"
+        ) from error
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        schema = list(schema.values())
+    for item in schema if isinstance(schema, list) else ():
+        yield from _references(item)
+
+
 def _is_message(turn: object) -> bool:
     return (
         isinstance(turn, dict)
@@ -193,6 +222,7 @@ def _schema(source: object, task: str, bad: Any) -> str | None:
         found = [name for name in _MEMBERS[task] if name in members]
     except (ValueError, TypeError, KeyError) as error:
         raise bad("schema is not the JSON schema of an object with properties, as text", "mend it") from error
+    _check_schema(schema, bad)
     if not found:
         raise bad("schema has no place for the answer", f"give it a property {' or '.join(_MEMBERS[task])}")
     return canonical_json(schema)

@@ -1,15 +1,27 @@
 """What goes over the wire: TGI's own protocol, and OpenAI's chat and completions. Pure functions."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from hnhub.llm.types import Message, Request
+from hnhub.llm.templates import Render
+from hnhub.llm.types import Request, Thinking
 from hnhub.llm.wire_json import clean, decode, token_count
 
-__all__ = ["Api", "Fault", "Reply", "body", "fault_of_status", "path", "read_reply"]
+__all__ = [
+    "SWITCHES",
+    "THINKING_HINT",
+    "Api",
+    "Fault",
+    "Reply",
+    "body",
+    "fault_of_status",
+    "path",
+    "read_reply",
+    "without_thoughts",
+]
 
 Api = Literal["tgi", "openai", "openai-completions"]
 
@@ -18,6 +30,22 @@ _PATHS: Mapping[Api, str] = {
     "openai": "/v1/chat/completions",
     "openai-completions": "/v1/completions",
 }
+SWITCHES: Mapping[Thinking, Sequence[Mapping[str, Any]]] = {
+    "off": (
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"reasoning_effort": "none"},
+        {"reasoning_effort": "minimal"},
+        {},
+    ),
+    "on": ({"chat_template_kwargs": {"enable_thinking": True}}, {"reasoning_effort": "medium"}, {}),
+}
+"""Ways to tell a model whether to think, the next where a server refuses one: vLLM's, SGLang's and llama.cpp's; OpenAI's."""
+
+THINKING_HINT = "--thinking off has it answer at once, --thinking on gives it room"
+"""What to do about a model that thinks and does not answer."""
+
+_THOUGHTS = ("reasoning_content", "reasoning")
+# vLLM before and since 0.12, SGLang, llama.cpp, DeepSeek.
 _FATAL = frozenset({401, 402, 403, 404, 405})
 _AGAIN = frozenset({408, 409, 421, 424, 425})
 
@@ -60,16 +88,35 @@ def path(api: Api) -> str:
 
 
 def body(
-    api: Api, request: Request, model: str, render: Callable[[tuple[Message, ...]], str] | None, *, structured: bool
+    api: Api,
+    request: Request,
+    model: str,
+    render: Render | None,
+    *,
+    structured: bool,
+    switch: int = 0,
 ) -> dict[str, Any]:
-    """The JSON body. `render` applies the chat template (for all but chat); `structured`: send the schema."""
+    """The JSON body. `render` applies the chat template (for all but chat); `structured`: send the schema.
+
+    `switch`: which of SWITCHES tells the model whether to think. Of `extra_body` a null takes a member away.
+    """
+    content = _plain_body(api, request, model, render, structured=structured)
+    if api == "openai" and request.thinking != "auto":
+        content |= SWITCHES[request.thinking][switch]
+    if request.extra_body is not None:
+        content |= _parsed(request.extra_body)
+        content = {name: value for name, value in content.items() if value is not None}
+    return content
+
+
+def _plain_body(api: Api, request: Request, model: str, render: Render | None, *, structured: bool) -> dict[str, Any]:
     schema = _parsed(request.schema) if structured and request.schema else None
     if api == "tgi":
         assert render is not None
-        return {"inputs": render(request.messages), "parameters": _tgi_parameters(request, schema)}
+        return {"inputs": render(request.messages, request.thinking), "parameters": _tgi_parameters(request, schema)}
     content: dict[str, Any] = {
         "model": model,
-        "max_tokens": request.max_tokens,
+        "max_tokens": request.most_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
         "seed": request.seed,
@@ -78,7 +125,7 @@ def body(
         content["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
     else:
         assert render is not None
-        content["prompt"] = render(request.messages)
+        content["prompt"] = render(request.messages, request.thinking)
     if schema is not None:
         content["response_format"] = {
             "type": "json_schema",
@@ -94,7 +141,7 @@ def _parsed(schema: str) -> Any:
 
 def _tgi_parameters(request: Request, schema: Any) -> dict[str, Any]:
     parameters: dict[str, Any] = {
-        "max_new_tokens": request.max_tokens,
+        "max_new_tokens": request.most_tokens,
         "seed": request.seed,
         "details": True,
         "return_full_text": False,
@@ -123,8 +170,24 @@ def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: by
         reason = f"an answer without its parts ({error!r})"[:200]
         raise Fault("useless", reason, charged=True) from error
     if not reply.text.strip():
-        raise Fault("useless", "an empty answer", charged=True)
+        raise Fault("useless", _empty(content), charged=True)
     return reply
+
+
+def _empty(content: Any) -> str:
+    """Why there is nothing, as far as the answer tells."""
+    choices = content.get("choices") if isinstance(content, dict) else None
+    message = choices[0].get("message") if choices else None
+    thoughts = [message.get(name) for name in _THOUGHTS] if isinstance(message, dict) else []
+    if any(isinstance(one, str) and one.strip() for one in thoughts):
+        return f"an empty answer after thinking ({THINKING_HINT})"
+    return "an empty answer"
+
+
+def without_thoughts(text: str) -> str:
+    """An answer without what a model thought before it: what follows the last `</think>`; nothing if it never ended."""
+    answer = text.rpartition("</think>")[2]
+    return "" if "<think>" in answer else answer
 
 
 def _tgi_reply(content: Any, headers: Mapping[str, str]) -> Reply:

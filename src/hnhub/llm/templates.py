@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hnhub.errors import InputError
-from hnhub.llm.types import Message
+from hnhub.llm.types import Message, Thinking
 
-__all__ = ["ChatTemplate", "find_template", "renderer"]
+__all__ = ["ChatTemplate", "Render", "find_template", "renderer"]
 
 ChatTemplate = tuple[str, str]
 """The Jinja text, and the token that ends a turn."""
+
+Render = Callable[[tuple[Message, ...], Thinking], str]
+"""Messages, and whether the template is told that the model thinks, to a prompt."""
 
 
 def find_template(model: str, revision: str | None) -> ChatTemplate | None:
@@ -35,7 +38,7 @@ def find_template(model: str, revision: str | None) -> ChatTemplate | None:
     return text, end["content"] if isinstance(end, dict) else end
 
 
-def renderer(template: ChatTemplate) -> Callable[[tuple[Message, ...]], str]:
+def renderer(template: ChatTemplate) -> Render:
     """A function that renders messages, ending where the answer begins. Raises InputError for a bad template.
 
     The token that begins a text is left out, since the server's tokenizer puts it there.
@@ -58,10 +61,11 @@ def renderer(template: ChatTemplate) -> Callable[[tuple[Message, ...]], str]:
     except jinja2.TemplateError as error:
         raise InputError(f"chat template: {error}", do="give another, or use --api openai") from error
 
-    def render(messages: tuple[Message, ...]) -> str:
+    def render(messages: tuple[Message, ...], thinking: Thinking = "auto") -> str:
+        told = {} if thinking == "auto" else {"enable_thinking": thinking == "on"}
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return compiled.render(messages=turns, add_generation_prompt=True, bos_token="", eos_token=end)
+            return compiled.render(messages=turns, add_generation_prompt=True, bos_token="", eos_token=end, **told)
         except jinja2.TemplateError as error:
             raise InputError(
                 f"chat template: it does not take these messages ({error})", do="change the prompt, or use --api openai"

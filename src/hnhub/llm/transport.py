@@ -22,7 +22,7 @@ __all__ = ["Door", "open_session", "retry_after"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of an answer; more is an answer that never ends."""
-_IDLE = 10.0
+_IDLE = 5.0
 """Seconds without a byte after an answer has begun: servers send one in a piece, so the line is dead."""
 _CONNECTING = 10.0
 """Seconds that a connection may take."""

@@ -1,12 +1,18 @@
 """What a model is asked and what it answers."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hnhub.records import Provenance
 
-__all__ = ["Answer", "LanguageModel", "Message", "Request"]
+__all__ = ["THINKING_ROOM", "Answer", "LanguageModel", "Message", "Request", "Thinking"]
+
+Thinking = Literal["auto", "on", "off"]
+
+THINKING_ROOM = 4096
+"""Tokens that a model may think in before it answers, where thinking is on."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,23 @@ class Request:
     temperature: float
     top_p: float
     seed: int
+    thinking: Thinking = "auto"
+    """Whether the model is told to think before it answers; `auto` leaves it to the server."""
+    extra_body: str | None = None
+    """Further members of the request's body, as canonical JSON."""
+
+    @property
+    def most_tokens(self) -> int:
+        """What the server may write: the answer, and where thinking is on the thoughts before it."""
+        return self.max_tokens + (THINKING_ROOM if self.thinking == "on" else 0)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How it is answered, beside the texts: for keys and provenance. What is not set is left out."""
+        extra = {} if self.extra_body is None else {"extra_body": json.loads(self.extra_body)}
+        thinking = {} if self.thinking == "auto" else {"thinking": self.thinking}
+        known = {"max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p}
+        return {**known, **thinking, **extra}
 
 
 @dataclass(frozen=True)
