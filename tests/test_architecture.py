@@ -97,7 +97,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "pipeline",
             "forecast",
         ),
-        ("datasets", "pandas", "polars", "sentence_transformers"),
+        ("datasets", "pandas", "polars", "pyarrow", "sentence_transformers"),
     ),
 }
 

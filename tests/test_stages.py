@@ -144,3 +144,35 @@ JSON = st.recursive(
 def test_fingerprint_does_not_depend_on_the_order_of_keys(parts: dict) -> None:
     assert fingerprint(parts) == fingerprint(dict(reversed(parts.items())))
     assert canonical_json(parts).encode("utf-8", "surrogatepass")
+
+
+def test_stale_work_of_other_parts_goes_and_nothing_else(tmp_path: Path) -> None:
+    def fail(out: Path, work: Path) -> dict:
+        (work / "partial").write_text("half")
+        raise RuntimeError
+
+    for name, parts in (("stage", {"a": 1}), ("stage-two", {"a": 1}), ("stage", {"a": 2})):
+        with pytest.raises(RuntimeError):
+            run_stage(tmp_path / name, parts, fail)
+    left = {path.name.rpartition("-")[0] for path in (tmp_path / ".work").iterdir()}
+    assert left == {"stage", "stage-two"}
+    assert len(list((tmp_path / ".work").iterdir())) == 2
+    run_stage(tmp_path / "stage", {"a": 3}, write("done"))
+    assert [path.name.rpartition("-")[0] for path in (tmp_path / ".work").iterdir()] == ["stage-two"]
+
+
+def test_an_empty_folder_is_no_finished_stage_and_hidden_files_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / ".DS_Store").write_bytes(b"x")
+    assert finished(tmp_path / "stage", {"a": 1}) is None
+    (tmp_path / "stage" / "data.txt").write_text("the user's")
+    own = finished(tmp_path / "stage", {"a": 1})
+    assert own is not None
+    assert own.fingerprint == "user"
+    (tmp_path / "stage" / ".DS_Store").unlink()
+    assert finished(tmp_path / "stage", {"a": 1}) == own
+    made = run_stage(tmp_path / "other", {"a": 1}, write("one"))
+    (tmp_path / "other" / ".DS_Store").write_bytes(b"x")
+    again = finished(tmp_path / "other", {"a": 1})
+    assert again is not None
+    assert again.content == made.content

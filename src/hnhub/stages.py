@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,15 @@ from hnhub.errors import InputError, UsageError
 __all__ = [
     "StageRecord",
     "canonical_json",
+    "content_sha256",
     "facts_of",
     "file_sha256",
     "fingerprint",
     "finished",
+    "fsync",
+    "held_if_free",
     "lock",
+    "lock_file",
     "read_record",
     "run_stage",
     "waiting_lock",
@@ -66,6 +71,17 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def content_sha256(path: Path) -> str:
+    """`file_sha256`, computed once for a file that does not change."""
+    known = path.stat()
+    return _sha256_of(path, known.st_mtime_ns, known.st_size, known.st_ino)
+
+
+@lru_cache(16)
+def _sha256_of(path: Path, *_: int) -> str:
+    return file_sha256(path)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a file under a temporary name, fsync, rename: a reader sees the old bytes or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +94,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _fsync(path.parent)
+    fsync(path.parent)
 
 
 def run_stage(
@@ -99,6 +115,7 @@ def run_stage(
     key = fingerprint(parts)
     work = folder.parent / ".work" / f"{folder.name}-{key[:16]}"
     out = work / "out"
+    _clear_stale(work)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     facts = make(out, work)
@@ -106,14 +123,14 @@ def run_stage(
     text = {"hnhub": __version__, "fingerprint": key, "files": record.files, **facts}
     write_atomically(out / record_name, json.dumps(text, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     for path in sorted(out.rglob("*")):
-        _fsync(path)
-    _fsync(out)
+        fsync(path)
+    fsync(out)
     if folder.exists():
         old = work / "old"
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     out.rename(folder)
-    _fsync(folder.parent)
+    fsync(folder.parent)
     shutil.rmtree(work)
     return record
 
@@ -126,7 +143,8 @@ def finished(folder: Path, parts: Mapping[str, object], *, record_name: str = "s
     if not folder.is_dir():
         return None
     if not (folder / record_name).exists():
-        return StageRecord("user", _describe(folder, record_name), {})
+        files = _describe(folder, record_name)
+        return StageRecord("user", files, {}) if files else None
     record = read_record(folder / record_name)
     if record.fingerprint != fingerprint(parts):
         return None
@@ -178,16 +196,45 @@ def lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def waiting_lock(folder: Path, name: str) -> Iterator[None]:
-    """Hold one thing in a folder; another process waits for it."""
+    """Hold one thing in a folder; another process waits for it, until the holder is done or dead."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{name}.lock").open("a") as file:
+    with lock_file(folder, name).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
+def lock_file(folder: Path, name: str) -> Path:
+    """What `waiting_lock` holds."""
+    return folder / f".{name}.lock"
+
+
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Hold a lock's file if nobody does, and say whether."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _clear_stale(work: Path) -> None:
+    """Take away what interrupted runs of the same stage with other parts left. The caller holds the stage's lock."""
+    stage, _, key = work.name.rpartition("-")
+    for other in work.parent.iterdir() if work.parent.is_dir() else ():
+        name, _, digits = other.name.rpartition("-")
+        if name == stage and digits != key and len(digits) == len(key) and set(digits) <= set("0123456789abcdef"):
+            shutil.rmtree(other, ignore_errors=True)
+
+
 def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
+    """Every file but the record, and but hidden ones, which a file manager may leave."""
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != record_name):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         entry: dict[str, Any] = {"sha256": file_sha256(path), "size": path.stat().st_size}
         if path.suffix == ".parquet":
             import pyarrow.parquet
@@ -197,7 +244,8 @@ def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
     return files
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have a file or a folder on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

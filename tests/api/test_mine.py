@@ -115,6 +115,14 @@ def test_too_few_negatives_leave_a_pair_out_or_keep_it() -> None:
     assert hnhub.mine(PAIRS, negatives=5, max_percent=0.5, sampling="random").rows == {"bm25": 24}
 
 
+def test_pairs_that_get_no_negatives_are_an_empty_dataset() -> None:
+    mined = hnhub.mine([("what", "it is and"), ("who", "they are")], negatives=2)
+    assert mined.rows == {"bm25": 0}
+    assert len(mined.dataset) == 0
+    assert mined.dataset.column_names == ["query", "positive", "negative_1", "negative_2"]
+    assert "shortfall" in mined.summary()
+
+
 def test_the_same_pairs_are_mined_once(tmp_path: Path) -> None:
     first = hnhub.mine(PAIRS, negatives=2, out=tmp_path, name="kettles")
     at = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}

@@ -16,7 +16,7 @@ from hnhub.publish.check import check_published
 from hnhub.publish.collection import add_to_collection
 from hnhub.publish.plan import MANIFEST, Folder, read_folder
 from hnhub.publish.pull import pull
-from hnhub.publish.push import Target, plan_push, push
+from hnhub.publish.push import Target, carry_out, look
 
 TIMEOUT = float(sys.argv[1])
 
@@ -34,18 +34,18 @@ def _push(folder: str, check: bool = True, **target: Any) -> dict[str, Any]:
         time.sleep(min(seconds, 0.05))
 
     verify: Callable[[Folder, str, str], int] = _check if check else lambda *_: 0
-    done = push(hub.connect(TIMEOUT), read_folder(Path(folder)), Target(**target), verify=verify, sleep=sleep)
+    done = carry_out(hub.connect(TIMEOUT), read_folder(Path(folder)), Target(**target), verify=verify, sleep=sleep)
     return {**done.as_dict(), "slept": slept}
 
 
 def _plan(folder: str, repo: str) -> dict[str, Any]:
-    return plan_push(hub.connect(TIMEOUT), read_folder(Path(folder)), repo).as_dict()
+    return look(hub.connect(TIMEOUT), read_folder(Path(folder)), repo).as_dict()
 
 
 def _collect(repo: str, collection: str, note: str) -> str:
     api = hub.connect(TIMEOUT)
     step = functools.partial(add_to_collection, api, repo, collection, note)
-    return hub.persist(step, f"adding {repo}", sleep=lambda _: None)
+    return hub.retry(step, f"adding {repo}", sleep=lambda _: None)
 
 
 def _pull(repo: str, revision: str, out: str) -> str:

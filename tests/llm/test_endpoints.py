@@ -138,7 +138,9 @@ def test_bodies(ask_for):
     tgi = body("tgi", request, "m", lambda messages, thinking: "P", structured=True)
     assert tgi["parameters"]["grammar"] == {"type": "json", "value": json.loads(request.schema)}
     assert tgi["parameters"]["do_sample"] is True
-    greedy = body("tgi", ask_for(3, temperature=0.0), "m", lambda messages, thinking: "P", structured=True)["parameters"]
+    greedy = body("tgi", ask_for(3, temperature=0.0), "m", lambda messages, thinking: "P", structured=True)[
+        "parameters"
+    ]
     assert not {"temperature", "top_p", "do_sample"} & set(greedy)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from llm_servers.scripted import Scripted
 from model_server import model_server
-from small_corpus import WORDS, content, write_corpus
+from small_corpus import content, write_corpus
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def site() -> Iterator[HubServer]:
 
 @pytest.fixture
 def ask(site: HubServer, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    """One look at the repository, tried again as `persist` does; returns (sha or error, seconds slept)."""
+    """One look at the repository, tried again as `retry` does; returns (sha or error, seconds slept)."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
 
     def ask(repo: str = "ann/here") -> tuple[str | HnhubError | None, list[float]]:
@@ -31,7 +31,7 @@ def ask(site: HubServer, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
         api.endpoint = site.url  # this process was not started for this Hub
         slept: list[float] = []
         try:
-            return hub.persist(lambda: api.dataset_info(repo).sha, f"reading {repo}", sleep=slept.append), slept
+            return hub.retry(lambda: api.dataset_info(repo).sha, f"reading {repo}", sleep=slept.append), slept
         except HnhubError as error:
             return error, slept
         finally:

@@ -104,8 +104,8 @@ def test_text_that_may_not_be_passed_on_is_not_sent(tmp_path: Path) -> None:
     for doubtful in (None, False):
         _with_facts(folder, corpus={"redistributable": doubtful, "licence": "unknown"}, rights_statement=None)
         for door in (
-            lambda: push(None, read_folder(folder), Target("ann/x")),
-            lambda: plan_push(None, read_folder(folder), "ann/x"),
+            lambda: push(read_folder(folder), Target("ann/x")),
+            lambda: plan_push(read_folder(folder), "ann/x"),
         ):
             with pytest.raises(RuleBroken, match="licence"):
                 door()

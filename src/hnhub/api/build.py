@@ -94,7 +94,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
     {'train': 1}
     """
     with opened_job(corpus, name, options) as job, showing():
-        pipeline.run(pipeline.stages(job), job.folder)
+        pipeline.run(pipeline.stages(job), job.folder, wait=home() in job.folder.parents)
         asked = job.model.totals if job.model else None
         if job.model and job.model.identity["model"] == _embedded():
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from hnhub.api.build import BuildOptions, MakingOptions, build
 from hnhub.api.inputs import BiEncoder, CorpusLike, Documents, Reranker, given_rows, model_name, open_corpus
@@ -18,7 +19,7 @@ from hnhub.progress import no_bars, showing
 from hnhub.records import METHODS, MiningOptions
 from hnhub.rows.mined import make_mined
 from hnhub.schema import triplet
-from hnhub.stages import StageRecord, read_record, run_stage
+from hnhub.stages import StageRecord, read_record, run_stage, waiting_lock
 from hnhub.text.table import html_table, text_table
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ class Mined:
         """Every method's rows, with the columns that the pairs had."""
         import datasets
 
+        def load(path: Path) -> "datasets.Dataset":
+            if not pq.read_metadata(path).num_rows:  # from_parquet takes no table without rows
+                return datasets.Dataset(pq.read_table(path))
+            return datasets.Dataset.from_parquet(str(path), cache_dir=str(home() / "datasets"))
+
         with no_bars():
-            return {
-                method: datasets.Dataset.from_parquet(str(path), cache_dir=str(home() / "datasets"))
-                for method, path in self.files.items()
-            }
+            return {method: load(path) for method, path in self.files.items()}
 
     @property
     def scored(self) -> pl.DataFrame:
@@ -182,4 +185,6 @@ def _rows(pairs: Pairs, run: Run, method: str) -> StageRecord:
             keep_short=recipe["on_shortfall"] == "keep",
         )
 
-    return run_stage(_place(run, method), parts, make)
+    place = _place(run, method)
+    with waiting_lock(place.parent, method):
+        return run_stage(place, parts, make)

@@ -56,7 +56,7 @@ def push(
         force=force,
     )
     with showing():
-        return publish(None, _folder(run), target)
+        return publish(_folder(run), target)
 
 
 def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
@@ -68,7 +68,7 @@ def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
     (None, {'add'})
     """
     check_repo_name(repo)
-    return make_plan(None, _folder(run), repo)
+    return make_plan(_folder(run), repo)
 
 
 def _folder(run: Run | str | os.PathLike[str]) -> Folder:

@@ -164,7 +164,7 @@ def forecast_release(items: Sequence[Item]) -> list[Forecast]:
         steps = forecast_build(corpus, name, item.options).steps
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
-        plan = None if left else plan_push(None, read_folder(_build(item)), item.target.repo)
+        plan = None if left else plan_push(read_folder(_build(item)), item.target.repo)
         found.append(Forecast(item, left, plan))
     return found
 
@@ -175,7 +175,7 @@ def _build(item: Item) -> Path:
 
 
 def _publish(path: Path, target: Target) -> Pushed:
-    return push(None, read_folder(path), target)
+    return push(read_folder(path), target)
 
 
 def summary(outcomes: list[Outcome]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import InputError, MissingExtra
-from hnhub.stages import file_sha256, fingerprint, finished, run_stage, waiting_lock
+from hnhub.stages import content_sha256, fingerprint, finished, run_stage, waiting_lock
 
 if TYPE_CHECKING:
     from hnhub.bm25.index import Index
@@ -27,6 +27,9 @@ _ENGINE_VERSION = 2
 """Goes up when the same documents and settings would give another index."""
 _RECORD = "index.json"
 _CHUNK_ROWS = 8192
+_KEPT_OPEN = 2
+_opened: "dict[Path, tuple[tuple[object, int], BM25Index]]" = {}
+"""Indexes that this process has opened: a build opens one once."""
 
 
 class BM25Index(Protocol):
@@ -82,12 +85,24 @@ def open_index(
         return reference_index(documents, settings)
     from hnhub.bm25.index import load_index
 
-    parts = {"engine": _ENGINE_VERSION, "documents": file_sha256(documents), "settings": settings.as_dict()}
+    parts = {"engine": _ENGINE_VERSION, "documents": content_sha256(documents), "settings": settings.as_dict()}
     place = folder / fingerprint(parts)[:16]
+    if (known := _opened.get(place)) and known[0] == (_state(place), threads):
+        return known[1]
     with waiting_lock(folder, place.name):
         if not _is_whole(place, parts):
             run_stage(place, parts, lambda out, _: _make_index(out, documents, settings, threads), record_name=_RECORD)
-    return load_index(place, settings, threads)
+        index = load_index(place, settings, threads)
+    while len(_opened) >= _KEPT_OPEN:
+        _opened.pop(next(iter(_opened)))
+    _opened[place] = (_state(place), threads), index
+    return index
+
+
+def _state(place: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells that an index's files are as they were."""
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    return tuple((path.name, (known := path.stat()).st_mtime_ns, known.st_size) for path in files)
 
 
 def index_texts(texts: Sequence[str], settings: BM25Settings | None = None, threads: int | None = None) -> "Index":

@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": ("hnhub.cli.learn", "Evaluate a retriever on a corpus."),
     "compare": ("hnhub.cli.learn", "Compare variants, with verdicts."),
     "journal": ("hnhub.cli.journal", "Look after the store of requests and answers."),
+    "cache": ("hnhub.cli.cache", "Look after what HNHUB_HOME holds."),
     "doctor": ("hnhub.cli.doctor", "Say what is installed and what answers."),
 }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from hnhub.encode.encoder import Encoder
 from hnhub.errors import HnhubError
 from hnhub.progress import report
 from hnhub.records import contents
-from hnhub.stages import file_sha256, fingerprint
+from hnhub.stages import content_sha256, fingerprint, fsync, waiting_lock
 
 __all__ = ["Embeddings", "embed_documents", "embed_shard", "shard_count"]
 
@@ -70,7 +69,10 @@ def embed_shard(
     """Make one shard as `embed_documents` does, unless it is there; returns the whole, of which others may be missing."""
     embeddings = _plan(encoder, documents, parent, storage)
     path = embeddings.folder / f"{shard:05}.npy"
-    if not path.exists():
+    # Several processes may want the same shard: one makes it, the others wait. It gets its name when it is whole.
+    with waiting_lock(embeddings.folder, path.stem):
+        if path.exists():
+            return embeddings
         rows = pl.scan_parquet(documents).slice(shard * _ROWS, _ROWS).select("title", "text").collect()
         texts = [contents(title or "", text or "") for title, text in rows.iter_rows()]
         _encode_shard(encoder, texts, path, storage, (shard * _ROWS, embeddings.rows))
@@ -78,16 +80,10 @@ def embed_shard(
 
 
 def _plan(encoder: Encoder, documents: Path, parent: Path, storage: str) -> Embeddings:
-    content = _content(documents, documents.stat().st_mtime_ns)
+    content = content_sha256(documents)
     folder = parent / f"embeddings-{fingerprint({**encoder.identity(), 'documents': content, 'storage': storage})[:32]}"
     folder.mkdir(parents=True, exist_ok=True)
     return Embeddings(folder, int(pyarrow.parquet.read_metadata(documents).num_rows), encoder.dimension)
-
-
-@lru_cache(4)
-def _content(documents: Path, changed: int) -> str:
-    del changed  # only for the cache
-    return file_sha256(documents)
 
 
 def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, progress: tuple[int, int]) -> None:
@@ -114,5 +110,7 @@ def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, 
             noted.flush()
             report("encoding documents", progress[0] + sum(map(len, batches[: number + 1])), progress[1])
     del vectors
+    fsync(part)
     part.replace(path)
+    fsync(path.parent)
     note.unlink()

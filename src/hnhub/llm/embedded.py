@@ -6,7 +6,6 @@ weights are re-encoded once from Q4_1 to Q4_0, for which llama.cpp has faster x8
 """
 
 import asyncio
-import fcntl
 import importlib.metadata
 import importlib.util
 import logging
@@ -23,6 +22,7 @@ from hnhub.home import home
 from hnhub.llm.protocols import Fault
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Message, Request
+from hnhub.stages import fsync, waiting_lock
 
 __all__ = [
     "MODEL",
@@ -179,12 +179,13 @@ def weights_path() -> Path:
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with waiting_lock(folder, path.stem):
         if not path.exists():
             temporary = path.with_suffix(".tmp")
             _encode(source, temporary)
+            fsync(temporary)
             temporary.replace(path)
+            fsync(folder)
     return path
 
 

@@ -1,10 +1,11 @@
 """A judge's verdicts on what would become negatives: keep, drop as relevant, or promote to a second positive."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from hnhub.records import Provenance, Recipe, Verdict
 from hnhub.schema import JUDGEMENTS, arrow_schema
 from hnhub.stages import fingerprint
 
-__all__ = ["REASONS", "SHOWN", "Judge", "cross_encoder_judge", "llm_judge", "make_judgements"]
+__all__ = ["REASONS", "SHOWN", "Judge", "Judging", "cross_encoder_judge", "llm_judge", "make_judgements"]
 
 SHOWN = 2
 """Candidates that a judge is shown for each negative that is wanted: so many may be vetoed before a query comes short."""
@@ -32,11 +33,11 @@ Row = dict[str, Any]
 """A row of JUDGEMENTS without query and candidate, with `tokens` where a language model was asked."""
 
 
-class Judge(Protocol):
-    """Gives a row for each pair of a query and the index of one of its candidates, in order."""
+Judging = Callable[[Sequence[tuple[Eligible, int]]], Iterator[Row]]
+"""Gives a row for each pair of a query and the index of one of its candidates, in order."""
 
-    def __call__(self, pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
-        """May keep partial results in `work`."""
+Judge = Callable[[Path], AbstractContextManager[Judging]]
+"""A folder where partial results may be kept to what judges, opened once a stage."""
 
 
 def make_judgements(
@@ -70,11 +71,11 @@ def make_judgements(
         recipe=recipe,
         chunked=chunked,
     )
-    with pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
+    with judge(work) as judging, pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
         for _, batch in batches:
             pairs = [(one, at) for one in batch for at in one.order[:shown]]
             rows = []
-            for number, ((one, at), row) in enumerate(zip(pairs, judge(pairs, work), strict=True), 1):
+            for number, ((one, at), row) in enumerate(zip(pairs, judging(pairs), strict=True), 1):
                 document_id, text = one.candidates[at]
                 totals.update(row.pop("tokens", {}))
                 totals[_FAILED if row["reason"] == _FAILED else row["verdict"]] += 1
@@ -110,8 +111,7 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
             seed=own,
         )
 
-    def judge(pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
-        del work  # answers are in the journal
+    def judging(pairs: Sequence[tuple[Eligible, int]]) -> Iterator[Row]:
         for answer in model.ask(ask(one, at) for one, at in pairs):
             said = prompt.texts(answer)
             tokens = {
@@ -128,7 +128,7 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
                 detail = answer.failure or "the answer is no grade from 0 to 3"
                 yield {**row, "verdict": "keep", "reason": _FAILED, "detail": detail}
 
-    return judge
+    return lambda _: nullcontext(judging)  # answers are in the journal
 
 
 def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margin: float | None) -> Judge:
@@ -137,7 +137,8 @@ def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margi
     The judge raises as `scorers.find_reference` and `scorers.load_scorers`.
     """
 
-    def judge(pairs: Sequence[tuple[Eligible, int]], work: Path) -> Iterator[Row]:
+    @contextmanager
+    def judge(work: Path) -> Iterator[Judging]:
         from hnhub.encode.devices import devices, token_budget
         from hnhub.score.journal import ScoreJournal
         from hnhub.score.scorers import find_reference, load_scorers, score_pairs
@@ -145,19 +146,24 @@ def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margi
         reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
         journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
         provenance = Provenance(method="judge", model=reference.name, revision=reference.revision)
-        texts = [(one.query, text) for one, at in pairs for text in (one.positive, one.candidates[at][1])]
+        budget = token_budget(devices()[0])
+
+        def judging(pairs: Sequence[tuple[Eligible, int]]) -> Iterator[Row]:
+            texts = [(one.query, text) for one, at in pairs for text in (one.positive, one.candidates[at][1])]
+            scores = score_pairs(texts, scorers, journal, budget, lambda _: None) if texts else []
+            for positive, score in zip(scores[::2], scores[1::2], strict=True):
+                ((verdict, _),) = cut(positive, [score], max_percent=max_percent, max_margin=max_margin)
+                yield {
+                    "verdict": verdict,
+                    "reason": REASONS[verdict],
+                    "detail": f"score {score:.4f}, the positive's {positive:.4f}",
+                    "score": score,
+                    "provenance": provenance,
+                }
+
         try:
-            scores = score_pairs(texts, scorers, journal, token_budget(devices()[0]), lambda _: None) if texts else []
+            yield judging
         finally:
             journal.close()
-        for positive, score in zip(scores[::2], scores[1::2], strict=True):
-            ((verdict, _),) = cut(positive, [score], max_percent=max_percent, max_margin=max_margin)
-            yield {
-                "verdict": verdict,
-                "reason": REASONS[verdict],
-                "detail": f"score {score:.4f}, the positive's {positive:.4f}",
-                "score": score,
-                "provenance": provenance,
-            }
 
     return judge

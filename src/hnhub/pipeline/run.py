@@ -6,6 +6,7 @@ content of the stages that it needs, so a change anywhere remakes what follows f
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from hnhub.pipeline.job import Job, Stage, model_parts
 from hnhub.pipeline.miners import MINERS, candidate_sources
 from hnhub.progress import Event, in_stage, tell
 from hnhub.records import METHODS, Recipe
-from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage
+from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage, waiting_lock
 
 __all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
 
@@ -44,14 +45,16 @@ def stages(job: Job) -> list[Stage]:
     ]
 
 
-def run(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord]:
+def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str, StageRecord]:
     """Make what is not finished, in order, holding the folder's lock; return the records by stage name.
+
+    If another process holds it that is a UsageError, or with `wait` a reason to wait.
 
     Each stage that is done is told as an event. Errors of a stage pass through; finished stages stay.
     """
     records: dict[str, StageRecord] = {}
     own = {stage.name: stage.parts() for stage in steps}  # all before any work, so that a wrong model is refused first
-    with lock(folder):
+    with waiting_lock(folder.parent, folder.name) if wait else nullcontext(), lock(folder):
         for stage in steps:
             started = time.monotonic()
             parts = _parts(stage, own[stage.name], records)

@@ -48,7 +48,7 @@ def deliver(folder: Path, url: str) -> bool:
     `url` holds the old dataset, or none, and the same call goes on.
     """
     if url.startswith(_HUB):
-        return push(None, read_folder(folder), Target(repo=_repository(url))).committed
+        return push(read_folder(folder), Target(repo=_repository(url))).committed
     filesystem, root = _open(url)
     files = sorted(read_record(folder / MANIFEST).files)
     with _as_service_error(url):

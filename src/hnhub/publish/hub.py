@@ -19,7 +19,7 @@ from hnhub.errors import HnhubError, ServiceError, UsageError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["check_repo_name", "connect", "fetch", "is_passing", "persist"]
+__all__ = ["check_repo_name", "connect", "fetch", "is_passing", "retry"]
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def fetch(api: "HfApi", repo: str, revision: str, path: str) -> bytes:
     return response.content
 
 
-def persist(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] = time.sleep) -> T:
+def retry(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] = time.sleep) -> T:
     """Do a step of which each try first looks whether it is still to do, and try it again after a passing failure.
 
     Between tries it waits for as long as the Hub asks. Raises UsageError where the user has to act (token, rights, names),

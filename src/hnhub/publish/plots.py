@@ -31,7 +31,8 @@ def draw_plots(folder: Path, stats: Mapping[str, Any]) -> None:
                 axis.stairs(share, edges, color=colour, label=f"{side}s", linewidth=1.5)
         axis.set_title(method, loc="left", fontsize=10)
         axis.set_ylabel("% of texts")
-    axes[0].legend(frameon=False)
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(frameon=False)
     axes[-1].set_xlabel("words (the last bin holds all that are longer)")
     _save(figure, folder / "plots" / "lengths.png")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hnhub import stages
 from hnhub.errors import InputError, RuleBroken, UsageError
-from hnhub.publish.hub import check_repo_name, connect, fetch, persist
+from hnhub.publish.hub import check_repo_name, connect, fetch, retry
 from hnhub.publish.plan import MANIFEST, dataset_folder
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def pull(api: "HfApi", repo: str, revision: str, out: Path) -> str:
     """
     if out.exists():
         raise UsageError(f"{out}: is there already", do="delete it, or give another --out")
-    commit = persist(lambda: api.dataset_info(repo, revision=revision).sha, f"reading {repo} at {revision}") or ""
-    manifest = persist(lambda: _manifest(api, repo, commit), f"reading {repo} at {revision}")
+    commit = retry(lambda: api.dataset_info(repo, revision=revision).sha, f"reading {repo} at {revision}") or ""
+    manifest = retry(lambda: _manifest(api, repo, commit), f"reading {repo} at {revision}")
     work = out.parent / f".{out.name}-{commit[:12]}.partial"
     for path in sorted([*manifest, MANIFEST]):
         _check_path(repo, path)
@@ -42,7 +42,7 @@ def pull(api: "HfApi", repo: str, revision: str, out: Path) -> str:
         def get(path: str = path) -> str:
             return api.hf_hub_download(repo, path, repo_type="dataset", revision=commit, local_dir=work)
 
-        local = Path(persist(get, f"fetching {path} of {repo}"))
+        local = Path(retry(get, f"fetching {path} of {repo}"))
         if path in manifest and stages.file_sha256(local) != manifest[path]:
             raise RuleBroken(f"{repo} at {commit[:12]}: {path} is not what {MANIFEST} says", do="pull another revision")
     shutil.rmtree(work / ".cache", ignore_errors=True)  # the client's own notes

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hnhub import __version__
 from hnhub.errors import UsageError
 from hnhub.publish.collection import add_to_collection
-from hnhub.publish.hub import check_repo_name, connect, persist
+from hnhub.publish.hub import check_repo_name, connect, retry
 from hnhub.publish.plan import Folder, Plan, Remote, Step, make_plan, read_remote
 from hnhub.publish.rules import refuse_unpublishable
 from hnhub.publish.verify import verify_published
@@ -21,7 +21,7 @@ from hnhub.publish.verify import verify_published
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
-__all__ = ["Pushed", "Target", "plan_push", "push"]
+__all__ = ["Pushed", "Target", "carry_out", "look", "plan_push", "push"]
 
 log = logging.getLogger(__name__)
 
@@ -73,43 +73,55 @@ class Pushed:
         return {**vars(self), "plan": self.plan.as_dict()}
 
 
-def plan_push(api: "HfApi | None", folder: Folder, repo: str) -> Plan:
-    """What a push would do now; nothing is written anywhere. Without `api` it connects. Raises RuleBroken for what may not be published."""
+def plan_push(folder: Folder, repo: str) -> Plan:
+    """What a push would do now; nothing is written anywhere. Raises RuleBroken for what may not be published."""
     refuse_unpublishable(folder)
-    api = api or connect()
-    remote = persist(lambda: read_remote(api, repo), f"reading {repo}")
+    return look(connect(), folder, repo)
+
+
+def push(folder: Folder, target: Target) -> Pushed:
+    """Publish a folder (of `read_folder`).
+
+    Raises RuleBroken before anything is sent if it breaks a rule or may not be published (`hnhub.publish.rules`), and as
+    `carry_out`.
+    """
+    refuse_unpublishable(folder)
+    return carry_out(connect(), folder, target)
+
+
+def look(api: "HfApi", folder: Folder, repo: str) -> Plan:
+    """The plan against what the repository holds now."""
+    remote = retry(lambda: read_remote(api, repo), f"reading {repo}")
     return make_plan(folder.files, remote)
 
 
-def push(
-    api: "HfApi | None",
+def carry_out(
+    api: "HfApi",
     folder: Folder,
     target: Target,
     *,
     verify: Callable[[Folder, str, str], int] = verify_published,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
-    """Publish a folder (of `read_folder`). Without `api` it connects, once the folder may be published.
+    """One commit, verified, tagged, in the collection. What it holds is looked at by `push`.
 
-    Raises RuleBroken before anything is sent if it breaks a rule or may not be published (`hnhub.publish.rules`), UsageError if a rival's file is in the way or the tag stands elsewhere, ServiceError if the Hub fails, and
-    RuleBroken if what is on the Hub does not load as the manifest says; then there is no tag.
+    Raises UsageError if a rival's file is in the way or the tag stands elsewhere, ServiceError if the Hub fails, and RuleBroken
+    if what is on the Hub does not load as the manifest says; then there is no tag.
     """
-    refuse_unpublishable(folder)
-    api = api or connect()
     repo = target.repo
-    tagged = persist(lambda: _tagged(api, folder, target), f"reading the tags of {repo}", sleep=sleep)
-    persist(lambda: _open(api, target), f"opening {repo}", sleep=sleep)
+    tagged = retry(lambda: _tagged(api, folder, target), f"reading the tags of {repo}", sleep=sleep)
+    retry(lambda: _open(api, target), f"opening {repo}", sleep=sleep)
     attempt = _PullRequest(api, folder, target) if target.pull_request else _Commit(api, folder, target)
-    commit, pull_request = persist(attempt, f"committing to {repo}", sleep=sleep)
+    commit, pull_request = retry(attempt, f"committing to {repo}", sleep=sleep)
     assert attempt.plan
     # The tag is set only after a verification: where it stands with this content, there was one.
     verified = 0 if tagged and not attempt.sent else verify(folder, repo, commit)
     if (tag := target.tag) and not tagged:
-        persist(lambda: _set_tag(api, repo, tag, commit), f"tagging {repo}", sleep=sleep)
+        retry(lambda: _set_tag(api, repo, tag, commit), f"tagging {repo}", sleep=sleep)
     slug = None
     if title := target.collection:
         note = target.note or _note(folder)
-        slug = persist(
+        slug = retry(
             lambda: add_to_collection(api, repo, title, note, private=target.private),
             f"adding {repo} to the collection {title!r}",
             sleep=sleep,
