@@ -17,7 +17,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "progress": ((), ("datasets", "IPython")),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
-    "text": (("records",), ("numpy", "polars", "py3langid")),
+    "text": (("errors", "records"), ("numpy", "polars", "py3langid")),
     "corpus": (
         FOUNDATION,
         ("polars", "pyarrow", "huggingface_hub", "bs4", "markdownify", "markitdown", "semchunk"),

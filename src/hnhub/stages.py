@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hnhub import __version__
 from hnhub.errors import InputError, UsageError
@@ -37,6 +37,7 @@ __all__ = [
     "run_stage",
     "waiting_lock",
     "write_atomically",
+    "written_atomically",
 ]
 
 
@@ -83,12 +84,19 @@ def _sha256_of(path: Path, *_: int) -> str:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file under a temporary name, fsync, rename: a reader sees the old bytes or the new, never a part."""
+    """Write a file so that a reader sees the old bytes or the new, never a part."""
+    with written_atomically(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into: under a temporary name, then fsync and rename. What fails leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

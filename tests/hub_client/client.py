@@ -22,7 +22,10 @@ def clean_environment(url: str, home: Path, token: str | None, *, xet: bool) -> 
     }
     kept |= {
         "HF_HUB_DISABLE_XET": "0" if xet else "1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        # This checkout's code, whatever is installed.
+        "PYTHONPATH": os.pathsep.join(
+            str(Path(__file__).parents[level] / name) for level, name in ((1, ""), (2, "src"))
+        ),
         "OMP_NUM_THREADS": "1",
     }
     return kept | ({"HF_TOKEN": token} if token else {})

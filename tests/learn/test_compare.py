@@ -60,16 +60,35 @@ def test_a_comparison_trains_evaluates_concludes_and_goes_on(
     [
         ('baseline = "base"', "", "lacks 'baseline'"),
         ('baseline = "base"', 'baseline = "bse"', "baseline 'bse' is no variant"),
-        ("margin", "margn", "unknown key 'margn'"),
+        ("margin", "margn", "no option 'margn'; did you mean 'margin'"),
         (', config = "bm25" }}', " }}", "a dataset needs a config"),
         ("seeds = [0, 1]", "seeds = [1, 1]", "each once"),
         ("base = {{}}", "base = 1", "variants.base: is not a table"),
         ("margin = 0.05", "margin =", "can't be read as TOML"),
+        ("margin = 0.05", 'margin = "small"', "margin = 'small' is of the wrong kind; give a number"),
+        ("seeds = [0, 1]", "seeds = 3", "seeds = 3 is of the wrong kind; give a list"),
+        ("seeds = [0, 1]", 'seeds = ["a"]', "is of the wrong kind"),
+        ("margin = 0.05", 'test = "z"', "test = 'z'"),
     ],
 )
 def test_a_bad_plan_is_refused(tmp_path, old, new, message):
     path = tmp_path / "plan.toml"
     path.write_text(PLAN.replace(old, new, 1).format(model="m", dataset="d"))
+    with pytest.raises(InputError, match=message):
+        read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('corpora = ["scifact"]\n[models]\nm = "x"\n[variants.base]', "corpora is no table"),
+        ('models = ["x"]\n[corpora.scifact]\n[variants.base]', "models = .* is of the wrong kind; give a table"),
+        ('variants = ["base"]\n[corpora.scifact]\n[models]\nm = "x"', "variants is no table"),
+    ],
+)
+def test_a_list_where_a_table_is_due_is_refused(tmp_path, text, message):
+    path = tmp_path / "plan.toml"
+    path.write_text(f'baseline = "base"\n{text}\n')
     with pytest.raises(InputError, match=message):
         read_plan(path)
 

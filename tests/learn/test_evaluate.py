@@ -159,3 +159,14 @@ def test_the_command_scores_a_bi_encoder_a_run_file_and_a_decontaminated_split(
     shown = hnhub("evaluate", "bm25", "--corpus", "things", **own)
     assert "bm25 on things, test: 20 queries" in shown.stdout
     assert hnhub("evaluate", "--corpus", "things", **own).returncode == 2
+
+
+def test_an_unjudged_query_of_a_run_is_left_out_of_reranking(things):
+    from hnhub.learn.runs import run_of_mapping
+    from hnhub.learn.search import rerank
+
+    ids = pl.read_parquet(things.documents)["document_id"].to_list()
+    run = run_of_mapping({things.query_ids[0]: {ids[0]: 1.0, ids[1]: 2.0}, "nobody judged this": {ids[0]: 1.0}})
+    found = rerank(run, things, lambda pairs: np.arange(len(pairs), dtype=float), 10)
+    assert list(found.query_ids) == [things.query_ids[0]]
+    assert {document_id for document_id, _ in found.ranking(0)} == {ids[0], ids[1]}

@@ -79,3 +79,24 @@ def test_two_folders_of_one_name_with_one_card_are_not_mistaken_for_each_other(m
     first, second = make_dataset(name="a/dataset"), make_dataset(things=["red kettle", "old river"], name="b/dataset")
     assert (first / "README.md").read_text() == (second / "README.md").read_text()
     assert [load_training_data(str(f), "bm25", held_out_share=0).rows.height for f in (first, second)] == [44, 2]
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2", "httpcore2", "requests"])
+def test_every_version_of_the_clients_library_may_fail(library):
+    from hnhub.learn.training_data import _is_outage
+
+    error = type("ConnectError", (Exception,), {"__module__": f"{library}._exceptions"})
+    outer = ValueError("can't load")
+    outer.__cause__ = error("refused")
+    assert _is_outage(outer)
+    assert not _is_outage(ValueError("no such config"))
+
+
+def test_the_hash_of_rows_does_not_go_by_pythons_repr():
+    import polars as pl
+
+    from hnhub.learn.training_data import _hash
+
+    rows = pl.DataFrame({"query": ["\U0001fae8 \u0300", "a"], "label": [[1.5, 2.0], None]})
+    assert _hash(rows) == _hash(rows.clone())
+    assert _hash(rows) != _hash(rows.reverse())

@@ -145,3 +145,22 @@ def test_command(tmp_path, ask_for, monkeypatch):
     assert run(command, ["prune"]).exit_code == 2
     assert "deleted 0 answers" in run(command, ["prune", "--older-than", "1"]).output
     assert "deleted 3 answers" in run(command, ["prune", "--all"]).output
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from hnhub.cli.journal import journal as command
+    from hnhub.llm import journal as store
+
+    def broken(path):
+        yield {"answer": 1}
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(store, "export", broken)
+    out = tmp_path / "answers.jsonl"
+    out.write_text("old")
+    result = CliRunner().invoke(command, ["export", "--out", str(out)])
+    assert isinstance(result.exception, OSError)
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.jsonl"]
+    assert out.read_text() == "old"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hint
 
 from hnhub.api.inputs import CorpusLike, Documents, source_of
 from hnhub.api.opening import opened_engine, opened_model
-from hnhub.api.options import check_options
 from hnhub.api.runs import Run
 from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import UsageError
@@ -24,6 +23,7 @@ from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
 from hnhub.stages import canonical_json, fingerprint
+from hnhub.text.options import check_options
 
 if TYPE_CHECKING:
     from hnhub.llm.prompts import Prompt

@@ -29,11 +29,11 @@ from typing import Any, cast
 
 from hnhub.api.build import BuildOptions, build, decide
 from hnhub.api.forecast import forecast_build
-from hnhub.api.options import check_options
 from hnhub.errors import HnhubError, InputError, UsageError
 from hnhub.publish.hub import check_repo_name
 from hnhub.publish.plan import Plan, read_folder
 from hnhub.publish.push import Pushed, Target, plan_push, push
+from hnhub.text.options import check_options
 
 __all__ = ["Forecast", "Item", "Outcome", "Release", "forecast_release", "read_plan", "release", "summary"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hnhub.cli.help import Command
+from hnhub.stages import written_atomically
 
 __all__ = ["journal"]
 
@@ -61,16 +62,12 @@ def export(path: Path | None, out: Path | None) -> None:
     """Write every answer with its whole request as JSON lines."""
     from hnhub.llm import journal as store
 
-    temporary = out.with_name(f".{out.name}.tmp") if out else None
-    file = temporary.open("w", encoding="utf-8") if temporary else sys.stdout
-    try:
-        for row in store.export(path or _default()):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    finally:
-        if temporary:
-            file.close()
-    if temporary and out:
-        temporary.replace(out)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in store.export(path or _default()))
+    if out is None:
+        sys.stdout.writelines(lines)
+    else:
+        with written_atomically(out) as file:
+            file.writelines(line.encode() for line in lines)
 
 
 @journal.command(cls=Command, examples=("hnhub journal prune --failures",))

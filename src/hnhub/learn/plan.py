@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hnhub.errors import InputError
+from hnhub.errors import InputError, UsageError
+from hnhub.text.options import check_options
 
 __all__ = ["Corpus", "Plan", "Variant", "read_plan"]
 
@@ -69,13 +70,10 @@ def read_plan(path: Path) -> Plan:
     for key in ("corpora", "models", "variants", "baseline"):
         if not text.get(key):
             raise InputError(f"{path}: lacks {key!r}", do="see docs/learn.md for the form of a plan")
-    text["corpora"] = {name: _made(Corpus, value, f"{path}, corpora.{name}") for name, value in text["corpora"].items()}
-    text["variants"] = {
-        name: _made(Variant, value, f"{path}, variants.{name}") for name, value in text["variants"].items()
-    }
-    for key in ("seeds", "measures"):
-        if key in text:
-            text[key] = tuple(text[key])
+    for key, kind in (("corpora", Corpus), ("variants", Variant)):
+        if not isinstance(text[key], dict):
+            raise InputError(f"{path}: {key} is no table", do=f"write [{key}.NAME], see docs/learn.md")
+        text[key] = {name: _made(kind, value, f"{path}, {key}.{name}") for name, value in text[key].items()}
     plan: Plan = _made(Plan, text, str(path))
     _check(path, plan)
     return plan
@@ -84,10 +82,11 @@ def read_plan(path: Path) -> Plan:
 def _made(kind: type, values: Any, place: str) -> Any:
     if not isinstance(values, dict):
         raise InputError(f"{place}: is not a table", do="see docs/learn.md for the form of a plan")
-    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    if unknown := [key for key in values if key not in known]:
-        raise InputError(f"{place}: unknown key {unknown[0]!r}", do=f"use one of: {', '.join(known)}")
-    return kind(**values)
+    try:
+        check_options(values, kind, where=f"{place}: ")
+    except UsageError as error:
+        raise InputError(error.what, do=error.do) from error
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def _check(path: Path, plan: Plan) -> None:
@@ -102,5 +101,3 @@ def _check(path: Path, plan: Plan) -> None:
         raise InputError(
             f"{path}: seeds {list(plan.seeds)} must be given, each once", do="write e.g. seeds = [0, 1, 2]"
         )
-    if plan.test not in ("randomisation", "t") or plan.on_leak not in ("fail", "drop"):
-        raise InputError(f"{path}: test is randomisation or t, on_leak is fail or drop", do="correct the plan")

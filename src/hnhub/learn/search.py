@@ -82,14 +82,16 @@ def score_by(cross_encoder: str) -> Callable[[Sequence[tuple[str, str]]], npt.ND
 def rerank(
     run: Run, queries: Judged, score: Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]], depth: int
 ) -> Run:
-    """Order each query's best `depth` documents anew by `score` of (query, passage) pairs; the others are left out."""
+    """Order each judged query's best `depth` documents anew by `score` of (query, passage) pairs; the others are left out."""
     texts = dict(zip(queries.query_ids, queries.texts, strict=True))
-    ranked = [run.ranking(i)[:depth] for i in range(len(run.query_ids))]
+    asked = [(i, name) for i, name in enumerate(run.query_ids) if name in texts]
+    query_ids = [name for _, name in asked]
+    ranked = [run.ranking(i)[:depth] for i, _ in asked]
     wanted = {document_id for ranking in ranked for document_id, _ in ranking}
     found = pl.scan_parquet(queries.documents).filter(pl.col("document_id").is_in(list(wanted))).collect()
     passages = {document_id: contents(title, text) for document_id, title, text in found.iter_rows()}
     position = {document_id: i for i, document_id in enumerate(passages)}
-    pairs = [(q, d) for q, ranking in zip(run.query_ids, ranked, strict=True) for d, _ in ranking]
+    pairs = [(q, d) for q, ranking in zip(query_ids, ranked, strict=True) for d, _ in ranking]
     scores = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), _PAIRS):
         part = pairs[start : start + _PAIRS]
@@ -97,4 +99,4 @@ def rerank(
         report("re-ranking pairs", start + len(part), len(pairs))
     offsets = np.concatenate([[0], np.cumsum([len(ranking) for ranking in ranked])]).astype(np.int64)
     documents = np.array([position[d] for _, d in pairs], np.int32)
-    return Run(run.query_ids, offsets, documents, scores, list(passages))
+    return Run(query_ids, offsets, documents, scores, list(passages))

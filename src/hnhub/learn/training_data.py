@@ -15,7 +15,7 @@ from hnhub.corpus.hub import newest_revision
 from hnhub.errors import InputError, ServiceError
 from hnhub.home import home
 from hnhub.progress import no_bars
-from hnhub.stages import file_sha256, fingerprint
+from hnhub.stages import canonical_json, file_sha256, fingerprint
 
 if TYPE_CHECKING:
     import datasets
@@ -133,7 +133,8 @@ def _is_outage(error: BaseException | None) -> bool:
     outage = (ConnectionError, TimeoutError, LocalEntryNotFoundError, HfHubHTTPError)
     while error is not None:
         # The client's HTTP library differs between its versions.
-        if isinstance(error, outage) or type(error).__module__.partition(".")[0] in ("httpx", "httpcore", "requests"):
+        library = type(error).__module__.partition(".")[0].rstrip("0123456789")
+        if isinstance(error, outage) or library in ("httpx", "httpcore", "requests"):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -180,7 +181,7 @@ def _number(column: str) -> int:
 def _hash(frame: pl.DataFrame) -> str:
     total = hashlib.sha256()
     for part in frame.iter_slices(4096):
-        total.update(repr(part.rows()).encode())
+        total.update(canonical_json(part.rows()).encode())
     return total.hexdigest()
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from hnhub.errors import RuleBroken, ServiceError
 from hnhub.publish.plan import MANIFEST, Folder
@@ -35,11 +36,22 @@ def verify_published(folder: Folder, repo: str, commit: str) -> int:
             environment["HF_TOKEN"] = token
         command = [sys.executable, "-m", "hnhub.publish.check", repo, commit, str(folder.path / MANIFEST)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    report = json.loads(lines[-1]) if lines else {}
+    report = _last_report(done.stdout)
     if done.returncode == 0 and "loads" in report:
         return int(report["loads"])
     if "broken" in report:
         raise RuleBroken(f"{repo} at {commit[:12]}: {report['broken']}", do=again)
     why = report.get("failed") or (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     raise ServiceError(f"{repo} at {commit[:12]} could not be verified: {why}", do=again)
+
+
+def _last_report(printed: str) -> dict[str, Any]:
+    """The last line that is a JSON object; something else may print after it, or instead."""
+    for line in reversed(printed.splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
