@@ -22,7 +22,7 @@ from hnhub.pipeline.job import Job
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
-from hnhub.stages import canonical_json, fingerprint
+from hnhub.stages import canonical_json, fingerprint, waiting_lock
 from hnhub.text.options import check_options
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
     dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))
     if is_url(out):
-        written = deliver(dataset, out)
+        with waiting_lock(job.folder.parent, job.folder.name):
+            written = deliver(dataset, out)
         tell(Event("written" if written else "as it was", 0, stage=out, state="made" if written else "there"))
     return Run(dataset, asked)
 

@@ -40,7 +40,8 @@ def analyze(text: str, settings: BM25Settings) -> list[str]:
 def expand(words: Sequence[str], settings: BM25Settings) -> list[list[str]]:
     """The terms that each word stands for: mostly one, none for a stop word, several for a run of Chinese or Thai."""
     pieces = [[word] if word.isascii() else _words(word, settings) for word in words]
-    kept = [[piece for piece in map(_plain(settings), word) if piece] for word in pieces]
+    plain = _plain(settings)
+    kept = [[piece for piece in map(plain, word) if piece] for word in pieces]
     if settings.stemmer is None:
         return kept
     stems: Iterator[str] = iter(_stemmer(settings.stemmer)([piece for word in kept for piece in word]))
@@ -95,6 +96,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     )
 
 
+@functools.cache
 def _plain(settings: BM25Settings) -> Callable[[str], str]:
     listed = stop_words(settings.stop_words) if settings.stop_words else frozenset[str]()
     # Folded as texts are: with accents only where the stemmer wants them.
