@@ -7,4 +7,4 @@ are fair, its negatives poor. As `ce` scorer it takes query likelihood under the
 from hnhub.records import Recipe
 
 VERSION = "1.0.0"
-RECIPE = Recipe(corpus="pydocs", queries=24, negatives=2, depth=10, temperature=0.3, cross_encoder="local")
+RECIPE = Recipe(corpus="pydocs", queries=24, negatives=2, depth=8, temperature=0.3, cross_encoder="local")

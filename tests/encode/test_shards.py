@@ -55,13 +55,13 @@ def slow(self, texts):
     return plain(self, texts)
 encoder.Encoder.encode_batch = slow
 model, documents, parent = sys.argv[1:]
-encoder.token_budget = lambda device: 200
+encoder.token_budget = lambda device: 3
 shards.embed_documents(encoder.Encoder(model, device="cpu"), Path(documents), Path(parent))
 """
 
 
 def test_kill_9_loses_one_batch_at_most(static_model, documents, tmp_path, monkeypatch):
-    monkeypatch.setattr("hnhub.encode.encoder.token_budget", lambda device: 200)
+    monkeypatch.setattr("hnhub.encode.encoder.token_budget", lambda device: 3)
     encoder = Encoder(static_model, device="cpu")
     expected = next(embed_documents(encoder, documents, tmp_path / "plain").chunks())
     child = subprocess.Popen([sys.executable, "-c", CHILD, static_model, str(documents), str(tmp_path / "killed")])

@@ -19,6 +19,8 @@ __all__ = ["Encoder"]
 log = logging.getLogger(__name__)
 
 _SAMPLE = 64
+_STATIC = 64
+# A table of vectors multiplies no matrices: its batches may be so many times larger.
 
 
 class Encoder:
@@ -94,7 +96,8 @@ class Encoder:
 
     def batches(self, texts: Sequence[str], budget: int | None = None) -> list[NDArray[np.intp]]:
         """How documents are cut into batches of `budget` tokens (None: the device's); depends on nothing else but the texts."""
-        return token_budget_batches(token_lengths(self._model, texts), budget or token_budget(self.device))
+        own = token_budget(self.device) * (_STATIC if _is_static(self._model) else 1)
+        return token_budget_batches(token_lengths(self._model, texts), budget or own)
 
     def encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] of documents that fit into one batch."""
@@ -191,3 +194,8 @@ def _raise_to_float32(_: Any, __: Any, features: dict[str, Any]) -> dict[str, An
         name: value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
         for name, value in features.items()
     }
+
+
+def _is_static(model: Any) -> bool:
+    """Whether a text's vector is the mean of its tokens' vectors, out of a table."""
+    return type(next(iter(model))).__name__ == "StaticEmbedding"
