@@ -68,6 +68,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "torch",
             "transformers",
             "sentence_transformers",
+            "peft",
             "matplotlib",
             "ir_measures",
         ),

@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 import hnhub
 from hnhub.api.train import TrainOptions
 from hnhub.errors import InputError, UsageError
+from hnhub.learn.options import TrainSettings
 from hnhub.learn.plan import Corpus, Plan, Variant
-from hnhub.learn.train import TrainSettings
 
 
 def test_every_setting_is_an_option() -> None:

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file
 
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
@@ -10,7 +12,9 @@ from hnhub.errors import UsageError
 from hnhub.learn.evaluate import open_split
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.model_card import render_model_card
-from hnhub.learn.train import settings_for, train_stage
+from hnhub.learn.options import DISTILLED, settings_for
+from hnhub.learn.search import score_by
+from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.progress import listening
 from hnhub.records import contents
@@ -59,15 +63,73 @@ def test_the_same_seed_gives_the_same_model_another_seed_another(make_dataset, t
         {"cached": False, "bf16": True},
         {"loss": "margin-mse", "temperature": 0.1},
         {"loss": "kl", "teacher_temperature": 2.0},
+        {"loss": "mix", "candidates": 2, "cached": False},
+        {"loss": "lsepair", "positives": "one"},
+        {"masking": "similar", "hardness_mode": "all_negatives"},
+        {"matryoshka": [32, 16], "masking": "none"},
     ],
     ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_every_loss_trains_a_transformer(make_dataset, tiny_bert, tmp_path, options):
-    data = load_training_data(str(make_dataset()), "bm25", distil="loss" in options, held_out_share=0)
+    distil = options.get("loss") in DISTILLED
+    candidates = options.get("candidates")
+    data = load_training_data(str(make_dataset()), "bm25", distil=distil, candidates=candidates, held_out_share=0)
     settings = settings_for(tiny_bert, epochs=4, normalise=True, **{**FEW, "learning_rate": 0.003, **options})
     record = train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
     found = losses(record.facts)
     assert np.mean(found[-3:]) < np.mean(found[:3])
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_weights_are_averaged_with_those_before(make_dataset, static_model, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
+    for name, merge in (("alone", 0.0), ("half", 0.5)):
+        train_stage(tmp_path / name, data, resolve(static_model), settings_for(static_model, merge=merge, **FEW))
+    before, alone, half = (weights(Path(folder)) for folder in (static_model, tmp_path / "alone", tmp_path / "half"))
+    (name,) = half
+    assert not np.allclose(alone[name], before[name])
+    np.testing.assert_allclose(half[name], (alone[name] + before[name]) / 2, atol=1e-6)
+
+
+def test_adapters_are_trained_and_folded_in(make_dataset, tiny_bert, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0, limit=16)
+    settings = settings_for(tiny_bert, lora=4, **{**FEW, "learning_rate": 0.01})
+    train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
+    before, after = weights(Path(tiny_bert)), weights(tmp_path / "model")
+    assert set(before) == set(after)
+    changed = {name for name in before if not np.allclose(before[name], after[name], atol=1e-6)}
+    assert changed
+    assert all(name.endswith("weight") and "embeddings" not in name for name in changed)
+    assert Encoder(str(tmp_path / "model")).encode_queries(["a"]).shape == (1, 32)
+
+
+def test_adapters_of_static_embeddings_are_refused(make_dataset, static_model, tmp_path):
+    data = load_training_data(str(make_dataset()), "bm25", limit=8)
+    with pytest.raises(UsageError, match="no layers for adapters"):
+        train_stage(tmp_path / "m", data, resolve(static_model), settings_for(static_model, lora=4, **FEW))
+
+
+@pytest.mark.parametrize("loss", ["ranking", "kl", "margin-mse"])
+def test_a_reranker_is_trained_from_the_same_rows(make_dataset, tiny_bert, tmp_path, loss):
+    data = load_training_data(str(make_dataset()), "bm25", distil=loss != "ranking", held_out_share=0.2)
+    body = f"{tiny_bert}/../bert"
+    settings = settings_for(
+        body, kind="cross-encoder", loss=loss, epochs=3, max_length=32, **{**FEW, "learning_rate": 0.003}
+    )
+    record = train_stage(tmp_path / "model", data, resolve(body), settings)
+    found = losses(record.facts)
+    # Random weights of two layers learn no yes or no in 15 steps, but an order they do.
+    assert np.isfinite(found).all() if loss == "ranking" else np.mean(found[-3:]) < np.mean(found[:3])
+    before, after = weights(Path(body)), weights(tmp_path / "model")
+    moved = [name for name in before if not np.allclose(before[name], after.get(f"bert.{name}", before[name]))]
+    assert len(moved) > 10
+    assert set(record.facts["held_out"]["after"]) == {"nDCG@10", "MRR@10"}
+    assert "CrossEncoder" in (tmp_path / "model/README.md").read_text()
+    scores = score_by(str(tmp_path / "model"))([("does rain fade the red kettle", "The red kettle fades in rain.")])
+    assert np.isfinite(scores).all()
 
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, static_model, tmp_path):
@@ -115,6 +177,10 @@ def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset
         ({"lerning_rate": 1}, "no training setting 'lerning_rate'"),
         ({"loss": "mse"}, "no loss 'mse'"),
         ({"batch": 0}, "above 0"),
+        ({"merge": 1.0}, "is no share"),
+        ({"masking": "some"}, "masking = 'some' is none of its values"),
+        ({"kind": "cross-encoder", "loss": "mix"}, "a cross-encoder has no loss 'mix'"),
+        ({"kind": "cross-encoder", "merge": 0.5}, "takes no matryoshka"),
         ({"patience": 2}, "early stopping needs evaluations"),
     ],
 )

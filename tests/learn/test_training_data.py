@@ -49,12 +49,21 @@ def test_incomplete_rows_are_counted_and_left_out(make_dataset):
     short = pl.read_parquet(folder / "data/bm25/train-00000-of-00001.parquet")
     short[4, "negative_2"] = None
     short.write_parquet(folder / "data/bm25/train-00000-of-00001.parquet")
+    data = load_training_data(str(folder), "bm25", held_out_share=0)
+    assert (data.rows.height, data.dropped) == (43, 1)
+
+
+def test_a_row_without_some_scores_is_distilled_from_the_others(make_dataset):
+    folder = make_dataset()
     scored = pl.read_parquet(folder / "data/bm25-scored/train-00000-of-00001.parquet")
-    scored[1, "score"] = None
+    scored[1, "score"] = None  # a negative of the first query
+    scored[3, "score"] = None  # the positive of the second
+    scored = scored.with_columns(pl.when(pl.col("query_id") == "q2").then(None).otherwise("score").alias("score"))
     scored.write_parquet(folder / "data/bm25-scored/train-00000-of-00001.parquet")
-    for distil in (False, True):
-        data = load_training_data(str(folder), "bm25", distil=distil, held_out_share=0)
-        assert (data.rows.height, data.dropped) == (43, 1)
+    data = load_training_data(str(folder), "bm25", distil=True, held_out_share=0)
+    assert (data.rows.height, data.dropped) == (43, 1)
+    assert data.rows["label"].to_list()[:2] == [[9.0, 1.0, None], [None, 4.0, 1.0]]
+    assert data.rows["negative_2"][0] is None
 
 
 def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):

@@ -12,7 +12,8 @@ from hnhub.encode.models import resolve
 from hnhub.errors import UsageError
 from hnhub.learn.evaluate import split_of
 from hnhub.learn.leaks import check_leaks
-from hnhub.learn.train import settings_for, train_stage
+from hnhub.learn.options import settings_for
+from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.progress import showing
 from hnhub.text.table import html_table, text_table
@@ -24,9 +25,16 @@ __all__ = ["TrainOptions", "Training", "train"]
 
 
 class TrainOptions(TypedDict, total=False):
-    """Settings of a training; each one's meaning and default: `hnhub.learn.train.TrainSettings`, docs/learn.md."""
+    """Settings of a training; each one's meaning and default: `hnhub.learn.options.TrainSettings`, docs/learn.md."""
 
-    loss: Literal["ranking", "margin-mse", "kl"]
+    kind: Literal["bi-encoder", "cross-encoder"]
+    loss: Literal["ranking", "lsepair", "mix", "kl", "margin-mse"]
+    positives: Literal["all", "one"]
+    negatives: int | None
+    candidates: int | None
+    masking: Literal["none", "known", "similar"]
+    mix: float
+    merge: float
     epochs: float
     batch: int
     cached: bool
@@ -35,6 +43,10 @@ class TrainOptions(TypedDict, total=False):
     warmup: float
     temperature: float | None
     teacher_temperature: float | None
+    hardness_mode: Literal["in_batch_negatives", "hard_negatives", "all_negatives"] | None
+    hardness_strength: float
+    matryoshka: tuple[int, ...]
+    lora: int | None
     max_length: int | None
     preset: str | None
     query_prefix: str | None
@@ -110,7 +122,8 @@ def train(
 ) -> Training:
     """Fine-tune a bi-encoder on a config of a run, a dataset's folder or a Hub repository (at `revision`), into the folder `out`.
 
-    `model` is a sentence-transformers id or folder, or a SentenceTransformer: a copy of it is trained, it stays as it is.
+    `model` is a sentence-transformers id or folder, or a SentenceTransformer: a copy of it is trained, it stays as it is. With
+    `kind="cross-encoder"` a re-ranker is trained, of a cross-encoder or of any encoder with a new head.
     The same call goes on from a checkpoint, and returns at once when `out` holds this very model.
 
     `rows`: train on at most this many, drawn by the seed. `held_out`: the share of the queries held out where there is no dev
@@ -138,7 +151,8 @@ def train(
             source,
             config,
             revision=revision,
-            distil=settings.loss != "ranking",
+            distil=settings.scored,
+            candidates=settings.candidates,
             held_out_share=held_out,
             limit=rows,
             seed=settings.seed,

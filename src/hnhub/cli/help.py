@@ -7,7 +7,7 @@ import click
 
 from hnhub.text.names import meant
 
-__all__ = ["BUILD_GROUPS", "Choice", "Command"]
+__all__ = ["BUILD_GROUPS", "TRAIN_GROUPS", "Choice", "Command"]
 
 BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Common": ("methods", "corpus", "out", "queries", "queries_from", "negatives", "endpoint", "model", "cross_encoder",
@@ -21,6 +21,16 @@ BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where and how": ("builder", "engine", "workers", "ray_address", "gpus_per_worker", "memory_per_worker", "name", "as_json"),
 }  # fmt: skip
 """Heading -> options by their names in Python. What stands in none comes last."""
+
+TRAIN_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Common": ("config", "model", "out", "kind", "loss", "epochs", "batch", "learning_rate", "merge", "seed", "revision"),
+    "Rows": ("rows", "positives", "negatives", "candidates", "held_out"),
+    "Loss": ("temperature", "masking", "mix", "teacher_temperature", "hardness_mode", "hardness_strength", "matryoshka"),
+    "Model": ("preset", "query_prefix", "document_prefix", "max_length", "pooling", "normalise", "lora"),
+    "Memory and speed": ("mini_batch", "cached", "bf16", "gradient_checkpointing"),
+    "Course": ("warmup", "evaluations", "patience", "reporter"),
+    "Leaks": ("test_corpora", "corpus_dir", "on_leak", "decontaminate"),
+}  # fmt: skip
 
 
 class Command(click.Command):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hnhub.cli.help import Command
+from hnhub.cli.help import TRAIN_GROUPS, Choice, Command
 from hnhub.cli.options import as_json, stack
 from hnhub.errors import UsageError
 
@@ -15,7 +15,8 @@ __all__ = ["compare", "evaluate", "train"]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_LOSSES = ("ranking", "margin-mse", "kl")
+_LOSSES = ("ranking", "lsepair", "mix", "kl", "margin-mse")
+_HARDNESS = ("in_batch_negatives", "hard_negatives", "all_negatives")
 _PRESETS = ("e5", "gte", "bert", "plain")
 
 _prefixes = stack(
@@ -32,9 +33,11 @@ _prefixes = stack(
 
 @click.command(
     cls=Command,
+    groups=TRAIN_GROUPS,
     examples=(
         "hnhub train runs/scifact/dataset --config bm25 --model intfloat/e5-base-v2 --out models/e5",
-        "hnhub train acme/scifact-hard-negatives --config ce --loss kl --model thenlper/gte-base --out models/gte",
+        "hnhub train acme/scifact-hard-negatives --config ce --loss mix --model thenlper/gte-base --out models/gte",
+        "hnhub train runs/scifact/dataset --config ce --kind cross-encoder --model google/electra-small-discriminator --out models/ce",
     ),
 )
 @click.argument("dataset")
@@ -47,20 +50,67 @@ _prefixes = stack(
 @click.option("--normalise/--no-normalise", default=None, help="Vectors of length 1.")
 @click.option("--temperature", type=float, help="Similarities are divided by it in the loss.")
 @click.option(
+    "--kind",
+    type=Choice(["bi-encoder", "cross-encoder"]),
+    default="bi-encoder",
+    show_default=True,
+    help="A retriever, or a re-ranker from the same rows.",
+)
+@click.option(
     "--loss",
-    type=click.Choice(_LOSSES),
+    type=Choice(_LOSSES),
     default="ranking",
     show_default=True,
-    help="margin-mse and kl distil CONFIG-scored.",
+    help="ranking and lsepair contrast; kl and margin-mse distil CONFIG-scored; mix is ranking and kl.",
 )
-@click.option("--teacher-temperature", type=float, help="kl: the teacher's scores are divided by it.")
+@click.option(
+    "--positives",
+    type=Choice(["all", "one"]),
+    default="all",
+    show_default=True,
+    help="A row for each positive, or one drawn for each pass.",
+)
+@click.option("--negatives", type=click.IntRange(0), help="Hard negatives of a row, at most.  [default: all]")
+@click.option(
+    "--candidates",
+    type=click.IntRange(1),
+    help="Scored passages of a row that are distilled, spread over the scores.  [default: the negatives]",
+)
+@click.option(
+    "--masking",
+    type=Choice(["none", "known", "similar"]),
+    default="known",
+    show_default=True,
+    help="What of a batch is no negative: known positives and copies, or also what MODEL finds nearer than the positive.",
+)
+@click.option("--mix", type=float, default=0.5, show_default=True, help="mix: weight of the distillation.")
+@click.option(
+    "--merge",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Weight of MODEL in the average of weights that is saved.",
+)
+@click.option(
+    "--teacher-temperature", type=float, help="The teacher's scores are divided by it.  [default: their spread]"
+)
+@click.option("--hardness-mode", type=Choice(_HARDNESS), help="Which negatives weigh more the nearer they are.")
+@click.option("--hardness-strength", type=float, default=5.0, show_default=True, help="How much more.")
+@click.option(
+    "--matryoshka",
+    multiple=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train at this dimension as well; repeatable.",
+)
+@click.option("--lora", type=click.IntRange(1), metavar="RANK", help="Train low-rank adapters, folded in at the end.")
 @click.option("--epochs", type=float, default=1.0, show_default=True, help="Passes over the rows.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Rows a step and device.")
 @click.option("--mini-batch", type=click.IntRange(1), default=16, show_default=True, help="Rows in memory at once.")
 @click.option(
     "--cached/--not-cached", default=True, show_default=True, help="Large batches in little memory, for time."
 )
-@click.option("--learning-rate", type=float, help="[default: 2e-5]")
+@click.option("--learning-rate", type=float, help="[default: 2e-5, static embeddings 0.02]")
 @click.option("--warmup", type=float, default=0.1, show_default=True, help="Share of the steps.")
 @click.option("--bf16/--no-bf16", default=None, help="[default: where the device has units for it]")
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time.")

@@ -21,11 +21,12 @@ from hnhub.encode.models import resolve
 from hnhub.encode.presets import identity
 from hnhub.learn.evaluate import Judged, Searcher, depth_for, evaluate, open_split, retrieve, write_evaluation
 from hnhub.learn.leaks import check_leaks
+from hnhub.learn.options import settings_for
 from hnhub.learn.plan import Plan, Variant
 from hnhub.learn.runs import read_run
 from hnhub.learn.search import DenseSearcher
 from hnhub.learn.statistics import conclude, sentence
-from hnhub.learn.train import settings_for, train_stage
+from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.stages import file_sha256, run_stage
 
@@ -134,7 +135,8 @@ def _trained(job: _Job, one: _Combination) -> tuple[Path, frozenset[str]]:
         variant.dataset.format(corpus=one.corpus),
         variant.config,
         revision=variant.revision,
-        distil=settings.loss != "ranking",
+        distil=settings.scored,
+        candidates=settings.candidates,
         held_out_share=plan.held_out_share,
         limit=plan.rows,
         seed=one.seed,

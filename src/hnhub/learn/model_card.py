@@ -8,10 +8,10 @@ __all__ = ["render_model_card"]
 
 _TEXT = """---
 library_name: sentence-transformers
-pipeline_tag: sentence-similarity
+pipeline_tag: {task}
 {yaml}tags:
 - sentence-transformers
-- dense-retrieval
+- {tag}
 - hard-negatives
 ---
 
@@ -27,15 +27,7 @@ pipeline_tag: sentence-similarity
 {leaks}
 ## Use
 
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("path/or/id/of/this/model")
-queries = model.encode_query(["a question"])
-passages = model.encode_document(["a passage"])
-```
-
-The prefixes that it was trained with are saved with it: {prefixes}.
+{use}
 
 ## Measured
 
@@ -49,10 +41,31 @@ The prefixes that it was trained with are saved with it: {prefixes}.
 Trained by `hnhub train`.
 """
 
+_BI_ENCODER = """```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/or/id/of/this/model")
+queries = model.encode_query(["a question"])
+passages = model.encode_document(["a passage"])
+```
+
+The prefixes that it was trained with are saved with it: {prefixes}."""
+
+_CROSS_ENCODER = """```python
+from sentence_transformers import CrossEncoder
+
+model = CrossEncoder("path/or/id/of/this/model")
+scores = model.predict([("a question", "a passage")])
+```
+
+`hnhub evaluate bm25 --rerank path/or/id/of/this/model` orders what BM25 finds by it."""
+
 
 def render_model_card(facts: Mapping[str, Any]) -> str:
     """README.md of a model folder, from the facts that `hnhub.learn.train.train` returns; nothing in it is not measured."""
     settings = facts["settings"]
+    reranker = settings["kind"] == "cross-encoder"
+    prefixes = f"`{json.dumps(settings['query_prefix'])}` and `{json.dumps(settings['document_prefix'])}`"
     on_hub = [("datasets", facts["dataset"]), ("base_model", facts["base_model"])]
     values = {
         **facts,
@@ -62,8 +75,10 @@ def render_model_card(facts: Mapping[str, Any]) -> str:
             f"| leak check against {check['corpus']}, {check['split']} | {_leaks(check)} |\n"
             for check in facts.get("leaks", [])
         ),
-        "prefixes": f"`{json.dumps(settings['query_prefix'])}` and `{json.dumps(settings['document_prefix'])}`",
-        "measured": _measured(facts["held_out"]),
+        "task": "text-ranking" if reranker else "sentence-similarity",
+        "tag": "reranker" if reranker else "dense-retrieval",
+        "use": _CROSS_ENCODER if reranker else _BI_ENCODER.format(prefixes=prefixes),
+        "measured": _measured(facts["held_out"], "its own row's" if reranker else "all held-out"),
         "settings": json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False),
     }
     return _TEXT.format(**values)
@@ -84,12 +99,12 @@ def _leaks(check: Mapping[str, Any]) -> str:
     )
 
 
-def _measured(held_out: Mapping[str, Mapping[str, float] | None]) -> str:
+def _measured(held_out: Mapping[str, Mapping[str, float] | None], pool: str) -> str:
     before, after = held_out["before"], held_out["after"]
     if before is None or after is None:
         return "Nothing was held out, so nothing was measured here.\n"
     rows = "".join(f"| {name} | {before[name]:.4f} | {after[name]:.4f} |\n" for name in before)
     return (
-        "On held-out rows, each query's positive to be found among all held-out passages (a small pool, so these figures\n"
+        f"On held-out rows, each query's positive to be found among {pool} passages (a small pool, so these figures\n"
         f"say nothing about a whole corpus):\n\n| | before | after |\n|---|---|---|\n{rows}"
     )

@@ -56,7 +56,7 @@ class Plan:
     max_length: int | None = None
     """Tokens of a text, in evaluation."""
     train: Mapping[str, Any] = field(default_factory=dict)
-    """Training settings (`hnhub.learn.train.TrainSettings`)."""
+    """Training settings (`hnhub.learn.options.TrainSettings`)."""
 
 
 def read_plan(path: Path) -> Plan:

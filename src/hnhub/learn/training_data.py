@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ import polars as pl
 from hnhub.corpus.hub import newest_revision
 from hnhub.errors import InputError, ServiceError
 from hnhub.home import home
+from hnhub.learn.scored_rows import scored_rows
 from hnhub.progress import no_bars
 from hnhub.stages import canonical_json, file_sha256, fingerprint
 
@@ -29,7 +31,10 @@ _DEV_SPLITS = ("dev", "validation")
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to train on. Columns: query, positive, negative_1..n, and for distillation label (n + 1 scores)."""
+    """Rows to train on, with the columns query, positive, negative_1..n, and for distillation label.
+
+    A label has n + 1 scores, null where there is none; a negative is null where a query has fewer scored passages.
+    """
 
     name: str
     """The Hub id, or for a folder the corpus's name: never a path of this machine."""
@@ -56,13 +61,15 @@ def load_training_data(
     *,
     revision: str | None = None,
     distil: bool = False,
+    candidates: int | None = None,
     held_out_share: float = 0.05,
     limit: int | None = None,
     seed: int = 0,
 ) -> TrainingData:
     """Load a config of a Hub repository (at `revision`) or of a dataset folder.
 
-    With `distil` rows are made of the `<config>-scored` config, with its scores as labels. Where the dataset has no dev
+    With `distil` rows are made of the `<config>-scored` config, with its scores as labels (`hnhub.learn.scored_rows`):
+    `candidates` passages of each query, or its chosen negatives. Where the dataset has no dev
     split, `held_out_share` of the queries are carved out of train. `limit` draws that many training rows. Both draws
     depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had, ServiceError if
     the Hub doesn't answer.
@@ -80,8 +87,9 @@ def load_training_data(
         raise InputError(
             f"{dataset}: config {config} has no train split", do="build one; test splits are not trained on"
         )
-    train, dropped = _rows(splits["train"], distil=distil)
-    dev = next((_rows(splits[name], distil=distil)[0] for name in _DEV_SPLITS if name in splits), None)
+    made = partial(_rows, distil=distil, candidates=candidates, seed=seed)
+    train, dropped = made(splits["train"])
+    dev = next((made(splits[name])[0] for name in _DEV_SPLITS if name in splits), None)
     if dropped:
         log.warning("%s: %d rows of %s lack a negative or a score and are not trained on", dataset, dropped, config)
     order = train.with_columns(_draw(train["query"], seed).alias("draw")).with_row_index("row")
@@ -140,12 +148,12 @@ def _is_outage(error: BaseException | None) -> bool:
     return False
 
 
-def _rows(split: "datasets.Dataset", *, distil: bool) -> tuple[pl.DataFrame, int]:
+def _rows(split: "datasets.Dataset", *, distil: bool, candidates: int | None, seed: int) -> tuple[pl.DataFrame, int]:
     """Complete training rows in the split's order, and how many are not complete."""
     frame = pl.from_arrow(split.data.table)
     assert isinstance(frame, pl.DataFrame)
     if distil:
-        return _distil_rows(frame)
+        return scored_rows(frame, candidates, seed)
     columns = ["query", "positive", *sorted((c for c in frame.columns if c.startswith("negative_")), key=_number)]
     if missing := [column for column in columns if column not in frame.columns]:
         raise InputError(
@@ -153,25 +161,6 @@ def _rows(split: "datasets.Dataset", *, distil: bool) -> tuple[pl.DataFrame, int
         )
     full = frame.select(pl.col(columns).cast(pl.String)).drop_nulls()
     return full, frame.height - full.height
-
-
-def _distil_rows(scored: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """One row a query of a scored config: its first positive and its chosen negatives, with the scores as `label`."""
-    usable = scored.filter(pl.col("text").is_not_null() & pl.col("score").is_not_null()).with_row_index("row")
-    positives = usable.filter(pl.col("label") == 1).group_by("query_id", maintain_order=True).first()
-    negatives = usable.filter(pl.col("position").is_not_null() & (pl.col("label") == 0)).sort("position", "row")
-    number = int(scored["position"].max() or 0)  # type: ignore[arg-type]
-    grouped = negatives.group_by("query_id", maintain_order=True).agg(
-        pl.col("text").alias("texts"), pl.col("score").alias("scores")
-    )
-    rows = positives.join(grouped, on="query_id").filter(pl.col("texts").list.len() == number).sort("row")
-    found = rows.select(
-        pl.col("query"),
-        pl.col("text").alias("positive"),
-        *(pl.col("texts").list.get(i).alias(f"negative_{i + 1}") for i in range(number)),
-        pl.concat_list("score", "scores").alias("label"),
-    )
-    return found, scored["query_id"].n_unique() - found.height
 
 
 def _number(column: str) -> int:

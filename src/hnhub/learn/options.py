@@ -1,0 +1,120 @@
+"""Every decision of a training, in one place. What each was measured to be worth: docs/recipes.md."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hnhub.encode.presets import find_preset
+from hnhub.errors import UsageError
+from hnhub.text.options import check_options
+
+__all__ = ["DISTILLED", "LOSSES", "TrainSettings", "settings_for"]
+
+LOSSES = ("ranking", "lsepair", "mix", "kl", "margin-mse")
+"""Contrastive (cross-entropy over the batch; LSEPair over several positives), distilled from a scored config (listwise KL
+divergence, MarginMSE), or both (`mix`)."""
+
+DISTILLED = ("mix", "kl", "margin-mse")
+"""The losses that need the scores of `<config>-scored`."""
+
+_RERANKED = ("ranking", "kl", "margin-mse")
+"""The losses of a cross-encoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Every decision of a training. `settings_for` fills in what a preset says."""
+
+    kind: Literal["bi-encoder", "cross-encoder"] = "bi-encoder"
+    loss: Literal["ranking", "lsepair", "mix", "kl", "margin-mse"] = "ranking"
+    positives: Literal["all", "one"] = "all"
+    """`all`: a row for each positive. `one`: each pass sees a query once, with another of its positives."""
+    negatives: int | None = None
+    """Hard negatives of a row, at most; None is all that the config has, 0 leaves those of the batch."""
+    candidates: int | None = None
+    """Scored passages of a row that are distilled, drawn evenly over the scores; None is the chosen negatives."""
+    masking: Literal["none", "known", "similar"] = "known"
+    """What of a batch is no negative of a query: nothing; its known positives and their near copies; or also what the
+    model finds nearer than the positive before it is trained (as GISTEmbed does)."""
+    mix: float = 0.5
+    """Weight of the distillation in `mix`; the ranking has the rest."""
+    merge: float = 0.0
+    """Weight of the model before training in the average of weights that is saved; 0 is the trained model alone."""
+    epochs: float = 1.0
+    batch: int = 64
+    """Rows a step and device. Each query is told apart from every passage of its batch, so larger is harder."""
+    cached: bool = True
+    """GradCache (Gao et al. 2021): memory for `mini_batch` rows only, at the price of a second forward pass."""
+    mini_batch: int = 16
+    learning_rate: float | None = None
+    """None: 0.02 for static embeddings, 2e-5 for a transformer."""
+    warmup: float = 0.1
+    """Share of the steps."""
+    temperature: float
+    teacher_temperature: float | None = None
+    """The teacher's scores are divided by it; None: by their spread within a row."""
+    hardness_mode: Literal["in_batch_negatives", "hard_negatives", "all_negatives"] | None = None
+    """Which negatives weigh more the nearer they are, as in sentence-transformers; None: none."""
+    hardness_strength: float = 5.0
+    matryoshka: tuple[int, ...] = ()
+    """Dimensions at which the loss is taken as well; include the full one."""
+    lora: int | None = None
+    """Rank of low-rank adapters that are trained instead of the weights, and folded into them at the end."""
+    max_length: int | None = None
+    preset: str = "plain"
+    query_prefix: str | None = None
+    """None, for both: what is saved with the model, else the preset's."""
+    document_prefix: str | None = None
+    pooling: str | None = None
+    normalise: bool | None = None
+    seed: int = 0
+    bf16: bool | None = None
+    """None: where the device has units for it."""
+    gradient_checkpointing: bool = False
+    evaluations: int = 0
+    """How often the held-out loss is measured and a checkpoint kept; the best one becomes the model. 0: never."""
+    patience: int | None = None
+    """Stop after so many evaluations without a better held-out loss."""
+    reporter: str = "none"
+    """`trackio`, `wandb`, `tensorboard` or any other that the trainer knows."""
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise UsageError(f"no loss {self.loss!r}", do=f"use one of: {', '.join(LOSSES)}")
+        if min(self.batch, self.mini_batch) < 1 or self.epochs <= 0 or self.temperature <= 0:
+            raise UsageError("batch, mini batch, epochs and temperature must be above 0", do="correct the settings")
+        if not (0 <= self.merge < 1 and 0 < self.mix < 1):
+            raise UsageError(
+                f"merge {self.merge} or mix {self.mix} is no share", do="give a merge from 0 to below 1, a mix between"
+            )
+        if self.patience is not None and not self.evaluations:
+            raise UsageError("early stopping needs evaluations", do="set evaluations, e.g. to 10")
+        if self.kind == "cross-encoder" and self.loss not in _RERANKED:
+            raise UsageError(f"a cross-encoder has no loss {self.loss!r}", do=f"use one of: {', '.join(_RERANKED)}")
+        if self.kind == "cross-encoder" and (self.matryoshka or self.lora or self.hardness_mode or self.merge):
+            raise UsageError(
+                "a cross-encoder takes no matryoshka, lora, hardness or merge",
+                do="leave them out, or train a bi-encoder",
+            )
+
+    @property
+    def scored(self) -> bool:
+        """Whether rows come with a teacher's scores."""
+        return self.loss in DISTILLED
+
+
+def settings_for(model: str, preset: str | None = None, **given: Any) -> TrainSettings:
+    """The preset's settings for a model, with those that are `given` (and not None) in their place.
+
+    Raises UsageError for a setting that there is not, or of another type.
+    """
+    found = find_preset(model, preset)
+    known = set(TrainSettings.__dataclass_fields__)
+    if unknown := [name for name in given if name not in known]:
+        raise UsageError(f"no training setting {unknown[0]!r}", do=f"use one of: {', '.join(sorted(known))}")
+    values = {name: getattr(found, name) for name in ("temperature", "pooling", "normalise", "max_length")}
+    values |= {name: value for name, value in given.items() if value is not None}
+    if isinstance(values.get("matryoshka"), list):
+        values["matryoshka"] = tuple(values["matryoshka"])
+    if values.get("loss", LOSSES[0]) in LOSSES:  # a wrong loss has a message of its own
+        check_options(values, TrainSettings)
+    return TrainSettings(preset=found.name, **values)
