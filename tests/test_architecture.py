@@ -56,6 +56,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*FOUNDATION, "corpus", "rows"),
         ("polars", "pyarrow", "datasets", "fsspec", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
     ),
+    "viewer": ((*FOUNDATION, "rows"), ("polars", "jinja2")),
     "learn": (
         (*FOUNDATION, "corpus", "bm25", "encode", "score"),
         (
@@ -97,6 +98,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "learn",
             "pipeline",
             "forecast",
+            "viewer",
         ),
         ("datasets", "pandas", "polars", "pyarrow", "sentence_transformers"),
     ),

@@ -19,6 +19,7 @@ __all__ = [
     "Corpus",
     "Evaluation",
     "Mined",
+    "Page",
     "Plan",
     "Recipe",
     "Run",
@@ -38,6 +39,7 @@ __all__ = [
     "push",
     "train",
     "verdict",
+    "view",
 ]
 
 logging.getLogger("hnhub").addHandler(logging.NullHandler())  # nothing is printed unless the user sets logging up
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from hnhub.api.push import plan_push, push
     from hnhub.api.runs import Run, open_run
     from hnhub.api.train import Training, train
+    from hnhub.api.view import Page, view
     from hnhub.bm25.settings import BM25Settings
     from hnhub.corpus.opened import Corpus
     from hnhub.learn.evaluate import Evaluation
@@ -68,6 +71,7 @@ else:
         "hnhub.api.push": ("plan_push", "push"),
         "hnhub.api.runs": ("Run", "open_run"),
         "hnhub.api.train": ("Training", "train"),
+        "hnhub.api.view": ("Page", "view"),
         "hnhub.bm25.settings": ("BM25Settings",),
         "hnhub.corpus.opened": ("Corpus",),
         "hnhub.learn.evaluate": ("Evaluation",),

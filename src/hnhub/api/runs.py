@@ -22,6 +22,8 @@ from hnhub.text.table import html_table, text_table
 if TYPE_CHECKING:
     import datasets
 
+    from hnhub.api.view import Page
+
 __all__ = ["Run", "dataset_name", "open_run"]
 
 _SHOWN = 10
@@ -121,6 +123,19 @@ class Run:
     def card(self) -> str:
         """The dataset card, as it is published: Markdown, every figure in it measured."""
         return (self.folder / "README.md").read_text(encoding="utf-8")
+
+    def view(
+        self,
+        *,
+        against: "Run | str | os.PathLike[str] | None" = None,
+        sample: int | None = None,
+        queries: int = 5000,
+        seed: int = 0,
+    ) -> "Page":
+        """Its page, which a notebook shows; see `hnhub.view`."""
+        from hnhub.api.view import view
+
+        return view(self, against=against, sample=sample, queries=queries, seed=seed)
 
     def push(
         self,

@@ -21,6 +21,7 @@ COMMANDS = {
     "mine": ("hnhub.cli.mine", "Find hard negatives for pairs that you have."),
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
+    "view": ("hnhub.cli.view", "Write a page to look at and to mark."),
     "card": ("hnhub.cli.dataset", "Render the dataset card from measured facts."),
     "push": ("hnhub.cli.hub", "Publish a dataset: one commit, verified, tagged."),
     "pull": ("hnhub.cli.hub", "Fetch a published dataset as a folder."),
