@@ -156,12 +156,12 @@ def browser(_chromium: Browser) -> Browser:
 
 
 @pytest.fixture
-def look(browser: Browser, tmp_path: Path) -> Callable[..., Browser]:
-    """Open the page of a dataset."""
+def look(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """Open the page of a dataset. What it kept in the browser goes with the test."""
 
     def opened(data: Any, **options: Any) -> Browser:
         browser.open(hnhub.view(data, **options).save(tmp_path / "page.html"))
-        browser.run("localStorage.clear()")
         return browser
 
-    return opened
+    yield opened
+    browser.run("try { localStorage.clear() } catch { /* an empty page has none */ }")
