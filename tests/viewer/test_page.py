@@ -73,7 +73,11 @@ def test_sorting(look: Look, tiny: Path) -> None:
     page = look(tiny)
     published = page.texts(LINES)
     page.select("#sort", "longest")
-    page.wait("return document.querySelector('.line .text').textContent !== arguments[0]".replace("arguments[0]", repr(published[0])))
+    page.wait(
+        "return document.querySelector('.line .text').textContent !== arguments[0]".replace(
+            "arguments[0]", repr(published[0])
+        )
+    )
     for name in ("hardest", "most similar to the positive", "judge's doubt", "notes and marks first"):
         page.select("#sort", name)
         page.wait(f"return document.querySelector('#sort').value === {name!r}" if "'" not in name else "return true")
