@@ -79,7 +79,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "forecast": (
-        (*FOUNDATION, "pipeline", "corpus", "llm", "bm25", "encode", "score", "negatives"),
+        (*FOUNDATION, "pipeline", "corpus", "llm", "bm25", "encode", "score", "queries", "negatives"),
         ("numpy", "polars"),
     ),
     "api": (

@@ -125,6 +125,8 @@ class Provenance:
     """Parameters as canonical JSON."""
     seed: int | None = None
     corpus_revision: str | None = None
+    style: str | None = None
+    """Of a written query: the style that was asked for, where the recipe mixes several."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,12 @@ class Recipe:
     queries_from: Literal["llm", "qrels"] = "llm"
     round_trip: int | None = 10
     """Keep a written query only if BM25 brings its passage back among this many; None turns the check off."""
+    query_styles: tuple[tuple[str, float], ...] = ()
+    """Styles of written queries with their shares, as (style, weight), kept exactly; empty is the corpus family's one style."""
+    per_passage: int = 1
+    """Queries that are asked for from one passage, each unlike the others."""
+    query_judge: int | None = None
+    """Keep a written query only if the LLM gives it so many of 10 points: answered by its passage, understood without it."""
     positives: int | None = None
     """At most this many rows a query, one a positive; None is all that are known."""
     negatives: int = 5
@@ -157,6 +165,8 @@ class Recipe:
     seed: int = 0
     model: str | None = None
     """The LLM, as the endpoint names it; None is the endpoint's only or first one."""
+    generators: tuple[str, ...] = ()
+    """Further LLMs that write queries: which one writes a query is drawn by the seed. `model` does everything else."""
     temperature: float = 0.6
     top_p: float = 0.95
     thinking: Literal["auto", "on", "off"] = "auto"
@@ -225,6 +235,9 @@ class RecipeOptions(MiningOptions, total=False):
     positives: int | None
     queries_from: Literal["llm", "qrels"]
     round_trip: int | None
+    per_passage: int
+    query_judge: int | None
     negatives: int
     seed: int
-    model: str | None
+    model: str | Sequence[str] | None
+    """One name, or several: queries are then drawn among them, the first does everything else."""

@@ -43,6 +43,7 @@ PROVENANCE = pl.Struct(
         "sampling": pl.String,
         "seed": pl.Int64,
         "corpus_revision": pl.String,
+        "style": pl.String,
     }
 )
 """`hnhub.records.Provenance` as a column."""

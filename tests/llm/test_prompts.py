@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from hnhub.errors import InputError, UsageError
 from hnhub.llm import structured
-from hnhub.llm.prompts import DEFAULT_FAMILY, families, find_prompt
+from hnhub.llm.prompts import DEFAULT_FAMILY, STYLES, families, find_prompt
 from hnhub.llm.structured import read
 from hnhub.llm.types import Answer
 from hnhub.records import Provenance
 
 VALUES = {
     "query": ("passage",),
+    "query-judge": ("query", "passage"),
     "negative": ("query",),
     "negative-pos": ("query", "positive"),
     "judge": ("query", "passage"),
@@ -35,8 +36,10 @@ def test_prompt_file_is_whole(task, family):
     data = (resources.files("hnhub.llm") / "prompt_files" / name).read_bytes()
     assert prompt.sha256 == hashlib.sha256(data).hexdigest()
     assert prompt.text == data.decode()
-    messages = prompt.messages(**{value: f"<{value} goes here>" for value in VALUES[task]})
-    assert all(f"<{value} goes here>" in messages[-1].content for value in VALUES[task])
+    values = (*VALUES[task], *(("second",) if family == "multi-hop" else ()))
+    assert prompt.placeholders == values
+    messages = prompt.messages(**{value: f"<{value} goes here>" for value in values})
+    assert all(f"<{value} goes here>" in messages[-1].content for value in values)
     assert "{{" not in "".join(message.content for message in messages)
     # Few-shot: the examples' answers fit the schema, or the model is taught to break it.
     shots = [message.content for message in messages if message.role == "assistant"]
@@ -128,7 +131,7 @@ def test_wrong_use_is_refused(tmp_path):
 def test_every_family_of_the_catalog_has_a_query_prompt():
     from hnhub.corpus.spec import FAMILIES
 
-    assert set(families("query")) == set(FAMILIES)
+    assert set(families("query")) == {*FAMILIES, *STYLES}
 
 
 SCHEMA_OF_ONES_OWN = """task = "query"

@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 __all__ = ["FAULTS", "Scripted", "answer_to"]
@@ -54,7 +54,9 @@ class Scripted:
         completions: bool = False,
         forbids: bool = False,
         port: int = 0,
+        models: Sequence[str] = ("scripted",),
     ) -> None:
+        self.models = models
         self.fault, self.delay, self.at_once, self.text, self.tgi = fault, delay, at_once, text, tgi
         self.completions = completions
         self.forbids = forbids
@@ -148,7 +150,7 @@ class Scripted:
             }
             return _send(writer, 200, told)
         if path == "/v1/models" and not self.tgi:
-            return _send(writer, 200, {"data": [{"id": "scripted", "owned_by": "tests"}]})
+            return _send(writer, 200, {"data": [{"id": name, "owned_by": "tests"} for name in self.models]})
         return _send(writer, 403 if self.forbids else 404, {"error": "not found"})
 
     async def _answer(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:

@@ -22,7 +22,7 @@ def test_scifact(beir: Path | None, home: Path, tmp_path: Path) -> None:
         folder.mkdir()
     make_corpus(corpus, resolve("scifact", beir / "scifact"))
     recipe = Recipe("scifact", queries=300, queries_from="qrels", depth=10)
-    make_queries(queries, corpus=corpus, recipe=recipe, model=None, prompt=None, search=None, corpus_revision="r")
+    make_queries(queries, corpus=corpus, recipe=recipe, models=(), prompts={}, search=None, corpus_revision="r")
     settings = BM25Settings()
     bm25.make_candidates(
         mined,

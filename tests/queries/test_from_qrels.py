@@ -16,7 +16,7 @@ from hnhub.schema import FROZEN_QUERIES, LEDGER
 def take(out: Path, corpus: Path, **changes: Any) -> tuple[dict[str, Any], pl.DataFrame, pl.DataFrame]:
     out.mkdir(parents=True)
     recipe = Recipe("tiny", **{"queries_from": "qrels", "queries": 1000, **changes})
-    facts = make_queries(out, corpus=corpus, recipe=recipe, model=None, prompt=None, search=None, corpus_revision="r1")
+    facts = make_queries(out, corpus=corpus, recipe=recipe, models=(), prompts={}, search=None, corpus_revision="r1")
     queries, ledger = (pl.read_parquet(out / f"{name}.parquet") for name in ("queries", "ledger"))
     assert queries.schema == FROZEN_QUERIES
     assert ledger.schema == LEDGER

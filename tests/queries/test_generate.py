@@ -20,8 +20,8 @@ def write(out: Path, corpus: Path, model: Any, *, search: Any = None, **changes:
         out,
         corpus=corpus,
         recipe=Recipe("tiny", **{"queries": 20, **changes}),
-        model=model,
-        prompt=find_prompt("query"),
+        models=() if model is None else [model],
+        prompts={"query": find_prompt("query")},
         search=search,
         corpus_revision="r1",
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hints
 
 from hnhub.api.inputs import CorpusLike, Documents, source_of
-from hnhub.api.opening import opened_engine, opened_model
+from hnhub.api.opening import opened_engine, opened_models
 from hnhub.api.runs import Run
 from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import UsageError
@@ -23,6 +23,7 @@ from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
 from hnhub.stages import canonical_json, fingerprint, waiting_lock
+from hnhub.text.names import meant
 from hnhub.text.options import check_options
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class MakingOptions(TypedDict, total=False):
     bm25: BM25Settings | Mapping[str, str | float | None]
     """BM25's settings, or what differs from the builder's."""
     prompts: Mapping[str, str | os.PathLike[str]]
-    """Prompt files of your own, by task: query, negative, negative-pos, judge."""
+    """Prompt files of your own, by task: query, query.<style>, query-judge, negative, negative-pos, judge."""
+    query_styles: Mapping[str, float]
+    """Styles of written queries with their shares, e.g. {"question": 0.5, "keyword": 0.5}; the numbers are kept exactly."""
     endpoint: str | Sequence[str]
     """LLM servers' URLs; `local` is the embedded model, the default where it is installed."""
     api: Literal["auto", "tgi", "openai", "openai-completions"]
@@ -95,7 +98,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
     """
     with opened_job(corpus, name, options) as job, showing():
         pipeline.run(pipeline.stages(job), job.folder, wait=home() in job.folder.parents)
-        asked = job.model.totals if job.model else None
+        asked = job.asked
         if job.model and job.model.identity["model"] == _embedded():
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
     dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))
@@ -117,7 +120,7 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
     folder = _run_folder(os.fspath(options.get("out", "runs")))
     with (
         opened_engine(options) as engine,
-        opened_model(recipe, options, engine) if prompts else nullcontext() as model,
+        opened_models(recipe, options, engine) if prompts else nullcontext(()) as models,
     ):
         yield Job(
             recipe=recipe,
@@ -125,7 +128,8 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
             source=source,
             folder=folder / source.name,
             prompts=prompts,
-            model=model,
+            model=next(iter(models), None),
+            generators=tuple(models[1:]),
             home=home(),
             engine=engine,
             rights=options.get("rights"),
@@ -149,6 +153,11 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
         given["bm25"] = tuple({**dict(settings.changed), **named}.items())
     if (extra := options.get("extra_body")) is not None:
         given["extra_body"] = _json_object(extra)
+    if (model := given.get("model")) is not None and not isinstance(model, str):
+        given["model"], *others = dict.fromkeys(model) or (None,)
+        given["generators"] = tuple(others)
+    if styles := options.get("query_styles"):
+        given["query_styles"] = tuple((name, float(share)) for name, share in styles.items())
     if methods := options.get("methods"):
         given["methods"] = ordered(methods)
     if given.get("queries_from", decision.recipe.queries_from) == "qrels" != decision.recipe.queries_from:
@@ -172,7 +181,22 @@ def _json_object(given: Mapping[str, Any] | str) -> str:
 def _check_recipe(recipe: Recipe) -> None:
     if recipe.language is not None and not re.fullmatch("[a-z]{2,3}", recipe.language):
         raise UsageError(f"language {recipe.language!r} is no code", do="give one of ISO 639-1, like en, de or zh")
-    for name in ("queries", "positives", "negatives", "depth", "rank_min", "rank_max", "round_trip"):
+    for style, share in recipe.query_styles:
+        if not share > 0:
+            raise UsageError(f"query style {style} has the share {share:g}", do="give one above 0, or leave it out")
+    if recipe.query_judge is not None and recipe.query_judge > 10:
+        raise UsageError(f"query_judge = {recipe.query_judge} is more than 10 points", do="give 1 to 10; 7 is usual")
+    for name in (
+        "queries",
+        "per_passage",
+        "query_judge",
+        "positives",
+        "negatives",
+        "depth",
+        "rank_min",
+        "rank_max",
+        "round_trip",
+    ):
         value = getattr(recipe, name)
         if value is not None and value < 1:
             raise UsageError(f"{name} = {value} makes no sense", do="give 1 or more")
@@ -195,7 +219,7 @@ def _called(corpus: CorpusLike | Documents, name: str | None) -> str | None:
 
 
 def _prompts(decision: Decision, recipe: Recipe, family: str | None) -> "dict[str, Prompt]":
-    from hnhub.llm.prompts import find_prompt
+    from hnhub.llm.prompts import families, find_prompt
 
     tasks = pipeline.prompt_tasks(recipe)
     if unused := sorted(set(decision.prompts) - set(tasks)):
@@ -203,7 +227,16 @@ def _prompts(decision: Decision, recipe: Recipe, family: str | None) -> "dict[st
             f"--prompt {unused[0]}: this build asks no model for that",
             do=f"its tasks are {', '.join(tasks) or 'none'}",
         )
-    return {task: find_prompt(task, family, decision.prompts.get(task)) for task in tasks}
+    found = {}
+    for task in tasks:
+        name, _, style = task.partition(".")
+        if style and task not in decision.prompts and style not in families(name):
+            raise UsageError(
+                f"there is no query style {style!r}",
+                do=f"{meant(style, families(name))}, or give its prompt by --prompt {task}=FILE",
+            )
+        found[task] = find_prompt(name, style or family, decision.prompts.get(task))
+    return found
 
 
 def _run_folder(out: str) -> Path:

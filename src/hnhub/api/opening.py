@@ -1,7 +1,7 @@
 """What a build works with, opened as the options say and closed after it: the engine and the language model."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hnhub.engine.local import Engine
     from hnhub.records import Recipe
 
-__all__ = ["opened_engine", "opened_model"]
+__all__ = ["opened_engine", "opened_models"]
 
 _RAY_ONLY = ("ray_address", "gpus_per_worker", "memory_per_worker")
 
@@ -41,39 +41,43 @@ def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
 
 
 @contextmanager
-def opened_model(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -> Iterator[Any]:
-    """The recipe's language model; on Ray in a process of its own that every worker asks."""
-    from hnhub.llm.budget import Prices
+def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -> Iterator[tuple[Any, ...]]:
+    """The recipe's language model and its further generators, under one budget; on Ray in a process that every worker asks."""
+    from hnhub.llm.budget import Budget, Prices
     from hnhub.llm.client import DEADLINE, open_model
 
     price, template = options.get("price"), options.get("chat_template")
     if options.get("max_cost") is not None and price is None:
         raise UsageError("max_cost needs prices", do="add the price of a million tokens read and of a million written")
     endpoints = options.get("endpoint") or ("local",)
-    opening = partial(
-        open_model,
-        (endpoints,) if isinstance(endpoints, str) else tuple(endpoints),
-        api=options.get("api", "auto"),
-        model=recipe.model,
-        thinking=recipe.thinking,
-        extra_body=recipe.extra_body,
-        chat_template=Path(template).read_text(encoding="utf-8") if template else None,
-        journal=home() / "journal.sqlite",
-        max_tokens=options.get("max_tokens"),
-        max_cost=options.get("max_cost"),
-        prices=Prices(*price) if price else None,
-        deadline=options.get("deadline") or DEADLINE,
-    )
+    budget = Budget(options.get("max_tokens"), options.get("max_cost"), Prices(*price) if price else None)
+
+    def opening(name: str | None) -> Any:
+        return partial(
+            open_model,
+            (endpoints,) if isinstance(endpoints, str) else tuple(endpoints),
+            api=options.get("api", "auto"),
+            model=name,
+            thinking=recipe.thinking,
+            extra_body=recipe.extra_body,
+            chat_template=Path(template).read_text(encoding="utf-8") if template else None,
+            journal=home() / "journal.sqlite",
+            budget=budget,
+            deadline=options.get("deadline") or DEADLINE,
+        )
+
     if isinstance(engine, Local):
-        with opening() as model:
-            yield model
+        with ExitStack() as stack:
+            yield tuple(stack.enter_context(opening(name)()) for name in (recipe.model, *recipe.generators))
         return
+    if recipe.generators:
+        raise UsageError("several models write queries only here", do="use engine local, or name one model")
     from hnhub.engine.ray_cluster import RayEngine
     from hnhub.engine.ray_model import RayModel
 
     assert isinstance(engine, RayEngine)
-    asked = RayModel(opening, engine.workers)
+    asked = RayModel(opening(recipe.model), engine.workers)
     try:
-        yield asked
+        yield (asked,)
     finally:
         asked.close()

@@ -13,7 +13,7 @@ BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Common": ("methods", "corpus", "out", "queries", "queries_from", "negatives", "endpoint", "model", "cross_encoder",
                "bi_encoder", "seed", "query", "positive"),
     "Corpus": ("corpus_dir", "chunk_tokens", "chunk_overlap", "language", "rights"),
-    "Queries": ("positives", "promote", "round_trip", "marks"),
+    "Queries": ("query_styles", "per_passage", "query_judge", "round_trip", "positives", "promote", "marks"),
     "Negatives": ("depth", "sampling", "rank_min", "rank_max", "max_percent", "max_margin", "judge", "on_shortfall",
                   "bm25", "faiss"),
     "Language model": ("api", "chat_template", "prompts", "thinking", "extra_body", "deadline"),

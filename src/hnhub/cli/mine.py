@@ -12,7 +12,20 @@ from hnhub.cli.options import as_json, given, parameters
 
 __all__ = ["mine"]
 
-_NOT = ("corpus", "queries", "queries_from", "round_trip", "model", "positives", "corpus_dir", "builder", "rights")
+_NOT = (
+    "corpus",
+    "queries",
+    "queries_from",
+    "round_trip",
+    "query_styles",
+    "per_passage",
+    "query_judge",
+    "model",
+    "positives",
+    "corpus_dir",
+    "builder",
+    "rights",
+)
 _OWN = [
     click.Argument(["pairs"], metavar="PAIRS"),
     click.Option(

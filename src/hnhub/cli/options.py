@@ -40,6 +40,10 @@ def given(options: Mapping[str, Any]) -> tuple[str | Path, str | None, dict[str,
         found["round_trip"] = None
     if "positives" in found:
         found["positives"] = None if found["positives"] == "all" else _number("--positives", found["positives"])
+    if "query_styles" in found:
+        found["query_styles"] = _shares(found["query_styles"])
+    if found.get("query_judge") == 0:
+        found["query_judge"] = None
     if found.get("judge") == "none":
         found["judge"] = None
     if "bm25" in found:
@@ -54,6 +58,17 @@ def _number(option: str, value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise UsageError(f"{option} {value!r} is no number of 1 or more", do=f"write, say, {option} 3 or {option} all")
     return int(value)
+
+
+def _shares(values: Iterable[str]) -> dict[str, float]:
+    """Of `question=.5,keyword=.5`, perhaps in several options."""
+    pairs = _pairs(
+        "--query-style", (one for value in values for one in value.split(",") if one), "STYLE=SHARE", "keyword=.3"
+    )
+    try:
+        return {style: float(share) for style, share in pairs.items()}
+    except ValueError as error:
+        raise UsageError(f"--query-style: {error}", do="write, say, question=.7,keyword=.3") from None
 
 
 def _pairs(option: str, values: Iterable[str], form: str, example: str) -> dict[str, str]:
@@ -96,6 +111,26 @@ build_options = stack(
         "--round-trip",
         type=click.IntRange(0),
         help="Keep a written query if BM25 finds its passage in the top K; 0 is off.",
+    ),
+    click.option(
+        "--query-style",
+        "query_styles",
+        multiple=True,
+        metavar="STYLE=SHARE,...",
+        help="Styles of written queries and their shares, kept exactly: question, keyword, claim, how-to, comparison, multi-hop "
+        "(two passages of a document), reasoning, or another family of prompt.  [default: the corpus family's]",
+    ),
+    click.option(
+        "--per-passage", type=click.IntRange(1), help="Queries written from a passage, each unlike the others."
+    ),
+    click.option(
+        "--query-judge",
+        type=click.IntRange(0, 10),
+        is_flag=False,
+        flag_value=7,
+        metavar="[POINTS]",
+        help="Keep a written query only if the LLM gives it so many of 10 points for being answered by its passage and "
+        "understood without it; 7 if no number is given, 0 is off.",
     ),
     click.option("--negatives", type=click.IntRange(1), help="Negatives a query."),
     click.option("--depth", type=click.IntRange(1), help="Candidates a query."),
@@ -161,7 +196,12 @@ build_options = stack(
         metavar="SECONDS",
         help="What a request may take at most.  [default: by the latencies seen, up to 300]",
     ),
-    click.option("--model", metavar="ID", help="The LLM, as the endpoint names it."),
+    click.option(
+        "--model",
+        multiple=True,
+        metavar="ID",
+        help="The LLM, as the endpoint names it. Of several the seed draws who writes a query; the first does the rest.",
+    ),
     click.option(
         "--prompt", "prompts", multiple=True, metavar="TASK=FILE", help="A prompt file of your own; repeatable."
     ),

@@ -29,6 +29,8 @@ __all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
 log = logging.getLogger(__name__)
 
 _TABLES = ("documents.parquet", "queries.parquet", "qrels.parquet", "ledger.parquet")
+_OPTIONAL = ("parts.parquet",)
+"""Which split the queries are for that are written from a passage (document_id, split)."""
 _CODE_VERSION = 2
 """Raise it when the same source would give other bytes."""
 
@@ -126,8 +128,9 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
     """
     if source.given is not None:
         record = source.given_record()
-        for name in _TABLES:
-            shutil.copyfile(source.given / name, out / name)
+        for name in (*_TABLES, *_OPTIONAL):
+            if name in _TABLES or (source.given / name).is_file():
+                shutil.copyfile(source.given / name, out / name)
         return dict(record.facts)
     identity = source.identity()
     with _layout(source) as (layout, drops):

@@ -15,6 +15,7 @@ from hnhub.llm.types import Request
 from hnhub.negatives.judge import SHOWN
 from hnhub.pipeline.job import Job, Stage
 from hnhub.pipeline.miners import DEFAULT_BI_ENCODER
+from hnhub.queries.styles import quotas
 from hnhub.records import METHODS, WRITTEN_QUERIES, contents, evaluation_splits
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _asking_speed(job: Job, method: str) -> Speed | None:
 def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
     recipe, speed = job.recipe, speeds.asking.get(name)
     if name == "queries" and recipe.queries_from == "llm":
-        return _asking(name, _tokens(job, corpus, "query", round(queries * _FILTERED)), speed)
+        return _asking(name, _query_tokens(job, corpus, queries), speed)
     stage, _, method = name.partition("/")
     if stage == "candidates" and (task := METHODS[method].task):
         return _asking(name, _tokens(job, corpus, task, queries * recipe.negatives), speed)
@@ -230,15 +231,29 @@ def _asking(name: str, tokens: Estimate, speed: Speed | None) -> Step:
     return Step(name, "to do", "", tokens.requests, tokens.prompt_tokens, tokens.completion_tokens, seconds)
 
 
+def _query_tokens(job: Job, corpus: _Corpus, queries: int) -> Estimate:
+    """Of writing them, in every style its part, and of judging each one."""
+    asked, recipe = round(queries * _FILTERED), job.recipe
+    styles = quotas(recipe.query_styles, asked) if recipe.query_styles else {}
+    counts = {f"query.{style}": count for style, count in styles.items()} or {"query": asked}
+    if recipe.query_judge is not None:
+        counts["query-judge"] = asked
+    found = [_tokens(job, corpus, task, count) for task, count in counts.items()]
+    return Estimate(
+        sum(one.requests for one in found),
+        min(one.sample for one in found),
+        sum(one.prompt_tokens for one in found),
+        sum(one.completion_tokens for one in found),
+    )
+
+
 def _tokens(job: Job, corpus: _Corpus, task: str, requests: int) -> Estimate:
     prompt = job.prompts[task]
     passages = corpus.sample[:_PROMPTS]
-    values = {
-        "query": [{"passage": passage} for passage in passages],
-        "negative": [{"query": "a question of about ten words, as queries usually are"}],
-        "negative-pos": [{"query": "a question of about ten words", "positive": passage} for passage in passages],
-        "judge": [{"query": "a question of about ten words", "passage": passage} for passage in passages],
-    }[task]
+    made_up = {"query": "a question of about ten words, as queries usually are"}
+    texts = [name for name in prompt.placeholders if name != "query"]
+    values = [{**dict.fromkeys(texts, one), **made_up} for one in passages] if texts else [made_up]
+    values = [{name: value[name] for name in prompt.placeholders} for value in values]
     sample = [
         Request(
             "",

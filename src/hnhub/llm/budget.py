@@ -1,5 +1,6 @@
 """What a build may spend. A request is sent only if its worst case still fits, so the limit is never passed."""
 
+import threading
 from dataclasses import dataclass
 
 from hnhub.errors import LimitReached, UsageError
@@ -60,7 +61,7 @@ def estimate(sample: list[Request], requests: int) -> Estimate:
 
 
 class Budget:
-    """Counts what was spent and what is reserved for requests in flight. Not for use from several threads."""
+    """Counts what was spent and what is reserved for requests in flight. Several models may share it, each in its thread."""
 
     def __init__(
         self, max_tokens: int | None = None, max_cost: float | None = None, prices: Prices | None = None
@@ -74,6 +75,14 @@ class Budget:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self._reserved = (0, 0)
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Sent to another process (Ray) before anything is spent."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     @property
     def limited(self) -> bool:
@@ -87,20 +96,22 @@ class Budget:
 
     def reserve(self, worst: tuple[int, int]) -> bool:
         """Take room for a request that is about to be sent; False if it might pass the limit."""
-        prompt = self.prompt_tokens + self._reserved[0] + worst[0]
-        completion = self.completion_tokens + self._reserved[1] + worst[1]
-        if self.max_tokens is not None and prompt + completion > self.max_tokens:
-            return False
-        if self.max_cost is not None and self.prices.cost(prompt, completion) > self.max_cost:
-            return False
-        self._reserved = (self._reserved[0] + worst[0], self._reserved[1] + worst[1])
-        return True
+        with self._lock:
+            prompt = self.prompt_tokens + self._reserved[0] + worst[0]
+            completion = self.completion_tokens + self._reserved[1] + worst[1]
+            if self.max_tokens is not None and prompt + completion > self.max_tokens:
+                return False
+            if self.max_cost is not None and self.prices.cost(prompt, completion) > self.max_cost:
+                return False
+            self._reserved = (self._reserved[0] + worst[0], self._reserved[1] + worst[1])
+            return True
 
     def settle(self, worst: tuple[int, int], prompt_tokens: int, completion_tokens: int) -> None:
         """Give the room back and count what was used."""
-        self._reserved = (self._reserved[0] - worst[0], self._reserved[1] - worst[1])
-        self.prompt_tokens += prompt_tokens
-        self.completion_tokens += completion_tokens
+        with self._lock:
+            self._reserved = (self._reserved[0] - worst[0], self._reserved[1] - worst[1])
+            self.prompt_tokens += prompt_tokens
+            self.completion_tokens += completion_tokens
 
     def reached(self) -> LimitReached:
         """The error that says so."""

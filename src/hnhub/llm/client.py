@@ -303,6 +303,7 @@ def open_model(
     max_tokens: int | None = None,
     max_cost: float | None = None,
     prices: Prices | None = None,
+    budget: Budget | None = None,
     max_in_flight: int = 256,
     deadline: float = DEADLINE,
     patience: float = 120.0,
@@ -313,7 +314,8 @@ def open_model(
 ) -> Iterator[Model]:
     """Open the model that the endpoints serve.
 
-    `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `max_in_flight` requests at most are
+    `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `budget` is one that several models share, in
+    place of the limits. `max_in_flight` requests at most are
     sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
     `hnhub.llm.dispatch`), `patience` seconds may pass without any answer, `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
     completions, where neither the server nor the Hub has the model's; its digest stands with the revision. `thinking` tells the
@@ -325,7 +327,7 @@ def open_model(
         raise UsageError(f"api {api!r} is not known", do=f"take one of {', '.join(_APIS)}")
     if not endpoints or ("local" in endpoints and len(endpoints) > 1):
         raise UsageError("no endpoint, or `local` among others", do="give --endpoint local, or one or more addresses")
-    budget = Budget(max_tokens, max_cost, prices)
+    budget = budget or Budget(max_tokens, max_cost, prices)
     with Journal(journal) as store:
         dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience)
         servers: list[embedded.Server] = []

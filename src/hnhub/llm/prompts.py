@@ -2,7 +2,7 @@
 
 A file `prompt_files/<task>.toml` (family `question`, the default) or `prompt_files/<task>.<family>.toml`, or one of the user's own, holds
 
-    task = "query"              # query, negative, negative-pos or judge
+    task = "query"              # query, query-judge, negative, negative-pos or judge
     max_tokens = 96             # of the answer, above what the schema's maxLength can need
     schema = '''{...}'''        # JSON schema of the answer; leave it out for free text
     [limits]                    # optional: a longer value is cut to so many characters (hnhub.text.shorten)
@@ -11,7 +11,8 @@ A file `prompt_files/<task>.toml` (family `question`, the default) or `prompt_fi
     role = "user"
     content = "..."
 
-A placeholder that the task does not have is an error, and so is one of the task's that no message has.
+A placeholder that the task does not have is an error, and so is one of the task's that no message has. A query's prompt may
+also have `{{second}}`: it is then asked from two passages of one document.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -29,21 +31,27 @@ from hnhub.llm.types import Answer, Message
 from hnhub.stages import canonical_json
 from hnhub.text.shorten import shorten
 
-__all__ = ["DEFAULT_FAMILY", "Prompt", "Task", "families", "find_prompt"]
+__all__ = ["DEFAULT_FAMILY", "STYLES", "Prompt", "Task", "families", "find_prompt"]
 
-Task = Literal["query", "negative", "negative-pos", "judge"]
+Task = Literal["query", "query-judge", "negative", "negative-pos", "judge"]
 
 DEFAULT_FAMILY = "question"
 
+STYLES = ("keyword", "how-to", "comparison", "multi-hop", "reasoning")
+"""Families of query prompts that no corpus has by itself: they are asked for, as every other family may be (docs/queries.md)."""
+
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "query": ("passage",),
+    "query-judge": ("query", "passage"),
     "negative": ("query",),
     "negative-pos": ("query", "positive"),
     "judge": ("query", "passage"),
 }
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {"query": ("second",)}
 # The member of a schema's answer that holds what the task is after; `negatives` is a list of them.
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "query": ("query",),
+    "query-judge": ("answerable", "alone"),
     "negative": ("negative", "negatives"),
     "negative-pos": ("negative", "negatives"),
     "judge": ("relevance",),
@@ -71,15 +79,16 @@ class Prompt:
     limits: Mapping[str, int] = field(default_factory=dict)
     """Characters that a value may have before it is cut."""
 
-    @property
+    @cached_property
     def placeholders(self) -> tuple[str, ...]:
         """The values that its messages take."""
-        return _VALUES[self.task]
+        used = {name for turn in self.turns for name in _PLACEHOLDER.findall(turn.content)}
+        return (*_VALUES[self.task], *(name for name in _OPTIONAL.get(self.task, ()) if name in used))
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The chat with `values` put in, each cut to its limit. Raises UsageError unless they are exactly the task's."""
-        if set(values) != set(_VALUES[self.task]):
-            wanted = ", ".join(_VALUES[self.task])
+        if set(values) != set(self.placeholders):
+            wanted = ", ".join(self.placeholders)
             raise UsageError(
                 f"prompt {self.task}: got values for {', '.join(sorted(values)) or 'nothing'}",
                 do=f"give exactly {wanted}",
@@ -159,14 +168,15 @@ def _parse(data: bytes, where: str, task: str, family: str) -> Prompt:
     if not isinstance(turns, list) or not turns or not all(_is_message(turn) for turn in turns):
         raise bad("messages are not [[messages]] with a role (system, user, assistant) and a content", "mend them")
     wanted = _VALUES[task]
+    known = (*wanted, *_OPTIONAL.get(task, ()))
     used = {name for turn in turns for name in _PLACEHOLDER.findall(turn["content"])}
-    if unknown := sorted(used - set(wanted)):
-        raise bad(f"unknown placeholder {{{{{unknown[0]}}}}}", f"task {task} has {', '.join(wanted)}")
+    if unknown := sorted(used - set(known)):
+        raise bad(f"unknown placeholder {{{{{unknown[0]}}}}}", f"task {task} has {', '.join(known)}")
     if missing := [name for name in wanted if name not in used]:
         raise bad(f"no message has the placeholder {{{{{missing[0]}}}}}", "put it where the value belongs")
     limits = table.get("limits", {})
     if not isinstance(limits, dict) or not all(
-        name in wanted and isinstance(limit, int) and limit > 0 for name, limit in limits.items()
+        name in known and isinstance(limit, int) and limit > 0 for name, limit in limits.items()
     ):
         raise bad("limits are not positive numbers of characters for the task's placeholders", "mend them")
     schema = _schema(table.get("schema"), task, bad)

@@ -38,6 +38,8 @@ class Job:
     """Where indexes lie that several builds share."""
     engine: Engine = LOCAL
     """Where the parts of its stages are made."""
+    generators: "tuple[Model, ...]" = ()
+    """Further models that write queries."""
     rights: str | None = None
     """The user's statement that they may publish a corpus whose licence is unknown or forbids it."""
 
@@ -50,6 +52,26 @@ class Job:
     def queries(self) -> Path:
         """The frozen queries, the same for every method."""
         return self.folder / "queries" / "queries.parquet"
+
+    @property
+    def models(self) -> "tuple[Model, ...]":
+        """Who writes queries; the first does everything else, too."""
+        return (self.model, *self.generators) if self.model else ()
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]] | None:
+        """What the models were asked, by method (`hnhub.llm.client.Model.totals`), all together."""
+        if self.model is None:
+            return None
+        total = self.model.totals
+        for model in self.generators:
+            for method, counts in model.totals.items():
+                known = total.setdefault(method, {})
+                for name, count in counts.items():
+                    known[name] = (
+                        {**known.get(name, {}), **count} if isinstance(count, dict) else known.get(name, 0) + count
+                    )
+        return total
 
     @property
     def corpus_revision(self) -> str:
@@ -93,10 +115,10 @@ class Stage:
     record_name: str = "stage.json"
 
 
-def model_parts(job: Job, task: str) -> dict[str, object]:
-    """What the answers to a task depend on, for the fingerprint of the stage that asks."""
+def model_parts(job: Job, *tasks: str) -> dict[str, object]:
+    """What the answers to these tasks depend on, for the fingerprint of the stage that asks."""
     return {
         "model": job.model.identity if job.model else None,
-        "prompt": job.prompts[task].sha256,
+        "prompts": {task: job.prompts[task].sha256 for task in tasks},
         "sampling": [job.recipe.temperature, job.recipe.top_p],
     }

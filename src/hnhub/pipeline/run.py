@@ -20,17 +20,25 @@ from hnhub.progress import Event, in_stage, tell
 from hnhub.records import METHODS, Recipe
 from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage, waiting_lock
 
-__all__ = ["VERSIONS", "prompt_tasks", "run", "stages", "status"]
+__all__ = ["VERSIONS", "prompt_tasks", "query_tasks", "run", "stages", "status"]
 
-VERSIONS = {"corpus": 2, "queries": 2, "candidates": 2, "judgements": 2, "negatives": 2, "dataset": 2}
+VERSIONS = {"corpus": 2, "queries": 3, "candidates": 3, "judgements": 3, "negatives": 3, "dataset": 3}
 """The version of the code behind each kind of stage; raise one when its output changes for the same input."""
 
 
 def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
     """The tasks that this recipe asks a language model to do."""
     written = [METHODS[method].task for method in METHODS if method in recipe.methods]
-    tasks = ["query" if recipe.queries_from == "llm" else None, *written, "judge" if recipe.judge == "llm" else None]
-    return tuple(task for task in tasks if task)
+    judge = "judge" if recipe.judge == "llm" else None
+    return tuple(task for task in (*query_tasks(recipe), *written, judge) if task)
+
+
+def query_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """The tasks of the stage `queries`: `query`, or `query.<style>` for each style, and `query-judge`."""
+    if recipe.queries_from != "llm":
+        return ()
+    styles = tuple(f"query.{style}" for style, _ in recipe.query_styles)
+    return (*(styles or ("query",)), *(["query-judge"] if recipe.query_judge is not None else []))
 
 
 def stages(job: Job) -> list[Stage]:
@@ -112,7 +120,15 @@ def _queries(job: Job) -> Stage:
         }
         if recipe.queries_from == "qrels":
             return drawn
-        written = {**drawn, **model_parts(job, "query"), "round_trip": recipe.round_trip}
+        written = {
+            **drawn,
+            **model_parts(job, *query_tasks(recipe)),
+            "generators": [model.identity for model in job.models[1:]],
+            "styles": recipe.query_styles,
+            "per_passage": recipe.per_passage,
+            "query_judge": recipe.query_judge,
+            "round_trip": recipe.round_trip,
+        }
         return {**written, "bm25": bm25.identity(given)} if recipe.round_trip and recipe.bm25 else written
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
@@ -128,8 +144,8 @@ def _queries(job: Job) -> Stage:
             out,
             corpus=job.folder / "corpus",
             recipe=job.made_by,
-            model=job.model,
-            prompt=job.prompts.get("query"),
+            models=job.models,
+            prompts=job.prompts,
             search=search,
             corpus_revision=job.corpus_revision,
         )

@@ -1,210 +1,163 @@
-"""Queries written by a language model, each from a sampled passage, which becomes its positive."""
+"""Queries written by a language model, each from a sampled passage (or two of a document), which become its positives."""
 
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from hnhub.errors import UsageError
 from hnhub.llm.prompts import Prompt
-from hnhub.llm.types import Answer, LanguageModel, Request
-from hnhub.progress import report
-from hnhub.queries.filter import fault, held_out_reasons, longest, repeat_reasons
+from hnhub.llm.types import LanguageModel
 from hnhub.queries.held_out import HeldOut, read_documents
-from hnhub.records import WRITTEN_QUERIES, Drop, Provenance, Recipe
-from hnhub.stages import fingerprint
-from hnhub.text.similarity import best_near, normalise
+from hnhub.queries.rounds import Rounds, Search, Written
+from hnhub.queries.slots import Part, Siblings, Slot, parts
+from hnhub.queries.styles import quotas, spread
+from hnhub.records import WRITTEN_QUERIES, Drop, Recipe
 
 __all__ = ["MAX_ASKED", "MAX_ROUNDS", "Search", "write_queries"]
 
 log = logging.getLogger(__name__)
 
-Search = Callable[[Sequence[str], int], list[list[str]]]
-"""(queries, k) -> for each query the ids of the k best documents."""
-
 MAX_ROUNDS = 8
 MAX_ASKED = 5
-"""Passages sampled at most, as a multiple of the queries wanted."""
+"""Queries asked for at most, as a multiple of those wanted."""
 
-
-@dataclass(frozen=True)
-class _Written:
-    row: int
-    document_id: str
-    passage: str
-    query: str
-    provenance: Provenance
+_ONE_STYLE = ""
 
 
 def write_queries(
     corpus: Path,
     *,
     recipe: Recipe,
-    model: LanguageModel,
-    prompt: Prompt,
+    models: Sequence[LanguageModel],
+    prompts: Mapping[str, Prompt],
     search: Search | None,
     held_out: HeldOut,
     corpus_revision: str,
 ) -> tuple[list[dict[str, Any]], list[Drop], dict[str, Any]]:
     """Have as many queries written as the recipe says; return rows of FROZEN_QUERIES in document order, drops and facts.
 
-    Passages are drawn in a seeded order, in rounds: each round asks for as many as should, by the share kept so far,
-    be enough. Passages judged relevant to a held-out query, and near copies of those, are left alone. A round's
-    queries pass the filters in the order in which their passages were drawn, so the outcome depends only on the answers.
+    Passages are drawn in a seeded order, in rounds: each round asks for as many queries of each style as should, by the share
+    kept so far, be enough. Passages judged relevant to a held-out query, and near copies of those, are left alone. A round's
+    queries pass the filters in the order in which they were asked for, so the outcome depends only on the answers.
+
+    `prompts` are by task: `query`, or `query.<style>` for each style, and `query-judge`. Where the corpus says which passages
+    are of which split (`hnhub.queries.slots.parts`), train gets the recipe's number, the others as many for each passage.
+    Raises UsageError for a style of two passages where no document has two.
     """
-    wanted = recipe.query_limit or WRITTEN_QUERIES
-    order = _draw(corpus, held_out, recipe.seed)
-    state = _State(recipe, prompt, held_out, search)
+    found = parts(corpus, held_out, recipe.seed)
+    first = max(1, len(found[0].order)) if found else 1
+    state = Rounds(
+        recipe, models=models, prompts=prompts, held_out=held_out, search=search, corpus_revision=corpus_revision
+    )
+    rows: list[dict[str, Any]] = []
+    for part in found:
+        wanted = math.ceil((recipe.query_limit or WRITTEN_QUERIES) * len(part.order) / first)
+        rows += _rounds(corpus, part, wanted, state)
+    facts = {
+        "passages": sum(len(part.order) for part in found),
+        "passages_judged_in_held_out": len(held_out.positives),
+        **{name: state.counts[name] for name in ("drawn", "asked", "rounds", "prompt_tokens", "completion_tokens")},
+    }
+    return rows, state.drops, facts
+
+
+def _rounds(corpus: Path, part: Part, wanted: int, state: Rounds) -> list[dict[str, Any]]:
+    """The queries of one split."""
+    recipe = state.recipe
+    quota = quotas(recipe.query_styles or [(_ONE_STYLE, 1.0)], wanted)
+    siblings = Siblings(corpus, part.order) if any(map(state.needs_second, quota)) else None
+    if siblings and not siblings.any:
+        style = next(filter(state.needs_second, quota))
+        raise UsageError(
+            f"style {style} needs two passages of a document, and {part.split} has no document with two",
+            do="leave the style out, or give a folder of documents, which hnhub cuts into passages",
+        )
+    kept: list[Written] = []
+    tried = Counter[str]()
     drawn = rounds = 0
-    tokens = [0, 0]
-    while len(state.kept) < wanted and rounds < MAX_ROUNDS:
-        count = min(_count(wanted, len(state.kept), drawn), MAX_ASKED * wanted - drawn)
-        rows = order[drawn : drawn + count]
-        if not len(rows):
+    while rounds < MAX_ROUNDS:
+        have = Counter(one.slot.style or _ONE_STYLE for one in kept)
+        need = {style: _count(count, have[style], tried[style]) for style, count in quota.items()}
+        room = MAX_ASKED * wanted - tried.total()
+        line = spread(need)[:room]
+        rows = part.order[drawn : drawn + math.ceil(len(line) / recipe.per_passage)]
+        if not line or not len(rows):
             break
-        passages = read_documents(corpus, pl.DataFrame({"row": rows}))
-        passages = pl.DataFrame({"row": rows}).join(passages, on="row", maintain_order="left")
-        passages = state.usable(passages)
-        requests = [_request(document_id, text, recipe, prompt) for _, document_id, text in passages.iter_rows()]
-        answers = []
-        for answer in model.ask(requests):
-            answers.append(answer)
-            tokens[0] += answer.prompt_tokens
-            tokens[1] += answer.completion_tokens
-            report("queries written", state.asked + len(answers), state.asked + len(requests))
-        state.take(passages, answers, corpus_revision)
         drawn += len(rows)
         rounds += 1
-    if len(state.kept) < wanted:
-        log.warning("%d of %d queries were kept; see the ledger for the reasons", len(state.kept), wanted)
-    chosen, surplus = state.kept[:wanted], state.kept[wanted:]
-    drops = [*state.drops, *(_drop("surplus", one.document_id, one.query) for one in surplus)]
-    facts = {
-        "passages": len(order),
-        "passages_judged_in_held_out": len(held_out.positives),
-        "drawn": drawn,
-        "asked": state.asked,
-        "rounds": rounds,
-        "prompt_tokens": tokens[0],
-        "completion_tokens": tokens[1],
-    }
-    return [_frozen(one) for one in sorted(chosen, key=lambda one: one.row)], drops, facts
+        places = _places(rows, line, state, siblings)
+        tried.update(style for *_, style, _ in places)
+        kept += state.ask(_slots(corpus, rows, places, state))
+    state.counts["drawn"] += drawn
+    state.counts["rounds"] += rounds
+    left = Counter(quota)
+    chosen = []
+    for one in kept:
+        if left[one.slot.style or _ONE_STYLE] > 0:
+            left[one.slot.style or _ONE_STYLE] -= 1
+            chosen.append(one)
+        else:
+            state.drop("surplus", one.slot, one.query)
+    if missing := +left:
+        short = ", ".join(f"{count} {style}".strip() for style, count in missing.items())
+        log.warning("%d of %d queries were kept, %s short; see the ledger for the reasons", len(chosen), wanted, short)
+    return [_frozen(one, part.split) for one in sorted(chosen, key=lambda one: (one.slot.row, one.slot.number))]
 
 
-class _State:
-    """What the rounds have brought so far."""
+def _places(
+    rows: np.ndarray[Any, np.dtype[np.uint32]], line: list[str], state: Rounds, siblings: Siblings | None
+) -> list[tuple[int, int, str, int | None]]:
+    """For each query of a round: its passage's row, its number there, its style, and the row of a second passage.
 
-    def __init__(self, recipe: Recipe, prompt: Prompt, held_out: HeldOut, search: Search | None) -> None:
-        self._recipe, self._prompt, self._held_out, self._search = recipe, prompt, held_out, search
-        self._longest = longest(prompt)
-        self._examples = [turn.content for turn in prompt.turns if turn.role == "assistant"]
-        self.kept: list[_Written] = []
-        self.drops: list[Drop] = []
-        self.asked = 0
-
-    def usable(self, passages: pl.DataFrame) -> pl.DataFrame:
-        """Without blank passages, and those that nearly equal one judged relevant to a held-out query."""
-        blank = pl.Series([not normalise(text) for text in passages["text"]], dtype=pl.Boolean)
-        for document_id in passages.filter(blank)["document_id"]:
-            self.drops.append(_drop("blank_passage", document_id, None))
-        passages = passages.filter(~blank)
-        near = best_near(passages["text"].to_list(), self._held_out.positives["text"].to_list())
-        for document_id, at in zip(passages["document_id"], near, strict=True):
+    A passage takes the first style in line that it can serve.
+    """
+    found: list[tuple[int, int, str, int | None]] = []
+    for row in rows.tolist():
+        for number in range(state.recipe.per_passage):
+            second = siblings.of(row, number, state.recipe.seed) if siblings else None
+            at = next((i for i, s in enumerate(line) if second is not None or not state.needs_second(s)), None)
             if at is not None:
-                detail = f"near {self._held_out.positives['document_id'][at]}"
-                self.drops.append(Drop("queries", "near_test_passage", document_id=document_id, detail=detail))
-        return passages.filter(pl.Series([at is None for at in near], dtype=pl.Boolean))
-
-    def take(self, passages: pl.DataFrame, answers: Sequence[Answer], corpus_revision: str) -> None:
-        """Put a round's answers through the filters, the cheap ones first."""
-        self.asked += len(answers)
-        found: list[_Written] = []
-        for (row, document_id, passage), answer in zip(passages.iter_rows(), answers, strict=True):
-            query = next(iter(self._prompt.texts(answer)), "")
-            reason, detail = "model_failure", answer.failure
-            if answer.failure is None:
-                reason = (
-                    fault(
-                        query,
-                        passage,
-                        longest=self._longest,
-                        examples=self._examples,
-                        language=self._recipe.language,
-                    )
-                    or ""
-                )
-                detail = query
-            if reason:
-                self.drops.append(_drop(reason, document_id, detail))
-            else:
-                provenance = replace(answer.provenance, corpus_revision=corpus_revision)
-                found.append(_Written(row, document_id, passage, query, provenance))
-        found = self._without(found, held_out_reasons([one.query for one in found], self._held_out))
-        found = self._round_trip(found)
-        known = len(self.kept)
-        both = [*self.kept, *found]
-        repeated = repeat_reasons([_query_id(one.document_id) for one in both], [one.query for one in both])
-        self.kept += self._without(found, repeated[known:])
-
-    def _without(self, found: list[_Written], reasons: Sequence[tuple[str, str] | None]) -> list[_Written]:
-        for one, reason in zip(found, reasons, strict=True):
-            if reason:
-                self.drops.append(_drop(reason[0], one.document_id, f"{one.query} | {reason[1]}"))
-        return [one for one, reason in zip(found, reasons, strict=True) if not reason]
-
-    def _round_trip(self, found: list[_Written]) -> list[_Written]:
-        k = self._recipe.round_trip
-        if k is None or self._search is None or not found:
-            return found
-        rankings = self._search([one.query for one in found], k)
-        lost = [one.document_id not in ranking for one, ranking in zip(found, rankings, strict=True)]
-        return self._without(found, [("round_trip", f"passage not in the top {k}") if miss else None for miss in lost])
+                style = line.pop(at)
+                found.append((row, number, style, second if state.needs_second(style) else None))
+    return found
 
 
-def _draw(corpus: Path, held_out: HeldOut, seed: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """The rows of all passages that may be used, in a seeded order."""
-    count = pl.scan_parquet(corpus / "documents.parquet").select(pl.len()).collect().item()
-    order = np.random.default_rng(int(fingerprint({"seed": seed, "queries": "llm"})[:16], 16)).permutation(count)
-    return order[~np.isin(order, held_out.positives["row"].to_numpy())].astype(np.uint32)
+def _slots(
+    corpus: Path,
+    rows: np.ndarray[Any, np.dtype[np.uint32]],
+    places: Sequence[tuple[int, int, str, int | None]],
+    state: Rounds,
+) -> list[Slot]:
+    """The queries to ask for, without those whose passages can't be used."""
+    wanted = list(dict.fromkeys([*rows.tolist(), *(second for *_, second in places if second is not None)]))
+    frame = pl.DataFrame({"row": pl.Series(wanted, dtype=pl.UInt32)})
+    passages = state.usable(frame.join(read_documents(corpus, frame), on="row", maintain_order="left"))
+    text_of = {row: (document_id, text) for row, document_id, text in passages.iter_rows()}
+    return [
+        Slot(row, text_of[row][0], number, style or None, text_of[row][1], None if second is None else text_of[second])
+        for row, number, style, second in places
+        if row in text_of and (second is None or second in text_of)
+    ]
 
 
-def _count(wanted: int, kept: int, drawn: int) -> int:
-    """How many passages to draw next: what is missing over the share kept so far (at first: nine of ten), and a few."""
-    share = max(kept / drawn, 0.1) if drawn else 0.9
-    return math.ceil((wanted - kept) / share * 1.05)
+def _count(wanted: int, kept: int, tried: int) -> int:
+    """How many queries to ask for next: what is missing over the share kept so far (at first: nine of ten), and a few."""
+    share = max(kept / tried, 0.1) if tried else 0.9
+    return max(0, math.ceil((wanted - kept) / share * 1.05))
 
 
-def _request(document_id: str, text: str, recipe: Recipe, prompt: Prompt) -> Request:
-    return Request(
-        id=_query_id(document_id),
-        method="queries",
-        messages=prompt.messages(passage=text),
-        schema=prompt.schema,
-        prompt_sha256=prompt.sha256,
-        max_tokens=prompt.max_tokens,
-        temperature=recipe.temperature,
-        top_p=recipe.top_p,
-        seed=int(fingerprint({"seed": recipe.seed, "method": "queries", "document": document_id})[:8], 16) >> 1,
-    )
-
-
-def _query_id(document_id: str) -> str:
-    return f"q-{document_id}"
-
-
-def _drop(reason: str, document_id: str, detail: str | None) -> Drop:
-    return Drop("queries", reason, query_id=_query_id(document_id), document_id=document_id, detail=detail)
-
-
-def _frozen(one: _Written) -> dict[str, Any]:
+def _frozen(one: Written, split: str) -> dict[str, Any]:
     return {
-        "split": "train",
-        "query_id": _query_id(one.document_id),
+        "split": split,
+        "query_id": one.slot.query_id,
         "query": one.query,
-        "positive_ids": [one.document_id],
+        "positive_ids": one.slot.positive_ids,
         "provenance": asdict(one.provenance),
     }

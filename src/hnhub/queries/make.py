@@ -1,6 +1,7 @@
 """The stage that freezes the queries: every method gets the same ones."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,21 @@ def make_queries(
     *,
     corpus: Path,
     recipe: Recipe,
-    model: LanguageModel | None,
-    prompt: Prompt | None,
+    models: Sequence[LanguageModel],
+    prompts: Mapping[str, Prompt],
     search: Search | None,
     corpus_revision: str,
 ) -> dict[str, Any]:
     """Write queries.parquet (FROZEN_QUERIES) and ledger.parquet into `out`; return the facts.
 
+    `models`: who writes them (drawn by the seed if there are several; the first one judges), by `prompts` of these tasks.
     `search` is needed for the round trip of written queries (None: no round trip). Raises UsageError if queries are to
     be written and there is no model, InputError if no query is left.
     """
     held_out = load_held_out(corpus)
     if recipe.queries_from == "qrels":
         rows, drops, facts = take_queries(corpus, recipe=recipe, held_out=held_out, corpus_revision=corpus_revision)
-    elif model is None or prompt is None:
+    elif not models:
         raise UsageError(
             "queries can't be written without a model", do="name one by --endpoint, or use --queries-from qrels"
         )
@@ -45,8 +47,8 @@ def make_queries(
         rows, drops, facts = write_queries(
             corpus,
             recipe=recipe,
-            model=model,
-            prompt=prompt,
+            models=models,
+            prompts=prompts,
             search=search,
             held_out=held_out,
             corpus_revision=corpus_revision,
@@ -63,6 +65,7 @@ def make_queries(
         "from": recipe.queries_from,
         "counts": dict(Counter(row["split"] for row in rows)),
         "dropped": dict(sorted(dropped.items())),
+        "styles": dict(sorted(Counter(style for row in rows if (style := row["provenance"]["style"])).items())),
         "evaluation_splits": list(held_out.splits),
         **facts,
     }

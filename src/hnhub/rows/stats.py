@@ -142,13 +142,19 @@ def _query_facts(folder: Path) -> dict[str, Any]:
     for split, files in split_files(folder, "queries").items():
         table = (
             pl.scan_parquet(files)
-            .select(_words("query"), pl.col("positive_ids").list.len().alias("positives"))
+            .select(
+                _words("query"),
+                pl.col("positive_ids").list.len().alias("positives"),
+                pl.col("provenance").struct.field("style"),
+            )
             .collect()
         )
+        styles = table["style"].drop_nulls().value_counts(sort=True).sort("style")
         facts[split] = {
             "rows": len(table),
             "positives": int(table["positives"].sum()),
             "words": distribution(table["query"].drop_nulls().to_numpy()),
+            "styles": dict(styles.iter_rows()),
         }
     return facts
 
