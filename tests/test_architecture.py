@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "hnhub"
 
-FOUNDATION = ("errors", "records", "schema", "progress", "stages", "home", "text")
+FOUNDATION = ("errors", "records", "schema", "progress", "stages", "home", "marks", "text")
 
 # room -> (rooms of hnhub that it may import, third parties that it may import)
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -17,6 +17,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "progress": ((), ("datasets", "IPython")),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
+    "marks": (("errors", "records", "stages"), ()),
     "text": (("errors", "records"), ("numpy", "polars", "py3langid")),
     "corpus": (
         FOUNDATION,

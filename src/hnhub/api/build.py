@@ -16,6 +16,7 @@ from hnhub.api.runs import Run
 from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import UsageError
 from hnhub.home import home
+from hnhub.marks import Marks, read_marks
 from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.decisions import Decision, find_decision, ordered
 from hnhub.pipeline.job import Job
@@ -73,6 +74,8 @@ class BuildOptions(RecipeOptions, MakingOptions, total=False):
 
     methods: Sequence[str]
     """`all` is llm, bm25 and ce."""
+    marks: str | os.PathLike[str] | Marks | None
+    """What a person marked on the page of `hnhub.view` (docs/view.md): a marks.json, or what was read of it."""
 
 
 def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options: Unpack[BuildOptions]) -> Run:
@@ -117,6 +120,7 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
     recipe = replace(decision.recipe, corpus=_called(corpus, name) or source.name)
     prompts = _prompts(decision, recipe, source.spec.family if source.spec else None)
     recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))
+    marks = _marks(options.get("marks"), recipe.corpus)
     folder = _run_folder(os.fspath(options.get("out", "runs")))
     with (
         opened_engine(options) as engine,
@@ -132,6 +136,7 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
             generators=tuple(models[1:]),
             home=home(),
             engine=engine,
+            marks=marks,
             rights=options.get("rights"),
         )
 
@@ -237,6 +242,13 @@ def _prompts(decision: Decision, recipe: Recipe, family: str | None) -> "dict[st
             )
         found[task] = find_prompt(name, style or family, decision.prompts.get(task))
     return found
+
+
+def _marks(given: str | os.PathLike[str] | Marks | None, corpus: str) -> Marks | None:
+    marks = given if isinstance(given, Marks | None) else read_marks(given)
+    if marks and marks.corpus != corpus:
+        raise UsageError(f"the marks are of the corpus {marks.corpus!r}, not of {corpus!r}", do="give the right file")
+    return marks
 
 
 def _run_folder(out: str) -> Path:

@@ -2,18 +2,21 @@
 
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnhub.errors import UsageError
+from hnhub.marks import read_marks
 from hnhub.publish.pull import opened
 from hnhub.stages import write_atomically
 from hnhub.viewer.against import beside
 from hnhub.viewer.page import render
 from hnhub.viewer.read import read_view
 from hnhub.viewer.records import Shown
+from hnhub.viewer.serve import serving
 
 if TYPE_CHECKING:
     from hnhub.api.runs import Run
@@ -40,6 +43,15 @@ class Page:
         write_atomically(file, self.html)
         return file
 
+    @contextmanager
+    def serving(self, marks: str | os.PathLike[str] = "marks.json", *, port: int = 0) -> Iterator[str]:
+        """Serve the page on this machine alone, its marks going straight into a file; yields the address, which holds a token.
+
+        Raises InputError if the file holds no marks.
+        """
+        with serving(self.data, Path(marks).expanduser(), port=port) as address:
+            yield address
+
     @property
     def says(self) -> str:
         """What of the dataset is on it."""
@@ -65,12 +77,14 @@ def view(
     queries: int = 5000,
     seed: int = 0,
     candidates: int = 5,
+    marks: str | os.PathLike[str] | None = None,
 ) -> Page:
     """The page of a dataset: a run, its folder, or a repository on the Hub (`NAMESPACE/NAME[@REVISION]`).
 
     At most `queries` queries are on it, drawn by `seed`. With `sample` it shows that many negatives of every method instead,
     drawn at random by `seed`: what is marked on it tells how many are false (docs/view.md). `candidates` is how many are shown
-    of a query and a method beside its negatives, those that were dropped first. `against` puts another dataset's negatives beside.
+    of a query and a method beside its negatives, those that were dropped first. `against` puts another dataset's negatives beside,
+    `marks` is a marks.json that the page opens with.
 
     Raises InputError if there is no dataset, UsageError for limits that make no sense.
 
@@ -88,7 +102,7 @@ def view(
         raise UsageError("a sample is of one dataset", do="leave out --against or --sample")
     shown = Shown(limit=queries, sample=sample, seed=seed, others=candidates)
     with opened(_named(data)) as folder:
-        found = {**read_view(folder, shown), "against": None, "marks": None}
+        found = {**read_view(folder, shown), "against": None, "marks": read_marks(marks).as_dict() if marks else None}
     if against is not None:
         name = _named(against)
         with opened(name) as folder:

@@ -25,6 +25,7 @@ _NOT = (
     "corpus_dir",
     "builder",
     "rights",
+    "marks",
 )
 _OWN = [
     click.Argument(["pairs"], metavar="PAIRS"),

@@ -106,6 +106,7 @@ build_options = stack(
         metavar="N|all",
         help="At most this many rows a query, one a positive.  [default: all that are known]",
     ),
+    click.option("--marks", type=_FILE, help="Drop or promote what a person marked on the page of `hnhub view`."),
     click.option("--queries-from", type=Choice(["llm", "qrels"]), help="Write queries, or take the judged ones."),
     click.option(
         "--round-trip",

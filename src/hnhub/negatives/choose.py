@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError, RuleBroken
+from hnhub.marks import REVIEWED, Marks
 from hnhub.negatives._eligible import Eligible, eligible_candidates
 from hnhub.negatives.cut import CUT_REASONS
 from hnhub.negatives.guard import REASONS
@@ -38,6 +39,7 @@ def make_negatives(
     recipe: Recipe,
     judgements: Path | None = None,
     chunked: bool = False,
+    marks: Marks | None = None,
 ) -> dict[str, Any]:
     """Write negatives.parquet (NEGATIVES) and ledger.parquet into `out`; return the facts.
 
@@ -46,7 +48,8 @@ def make_negatives(
     `outside_window`. A query with fewer than `recipe.negatives` stands in the ledger as `shortfall`, and
     `on_shortfall` says what becomes of it: `drop` (it has no positions, so no row), `keep` (positions 1..m), `fail`.
     There is no backfill. With `promote` "positive" what is promoted gets the label 1: a further positive. The cut applies where the scorer scored the positive too. With `judgements` (JUDGEMENTS) only
-    what was judged and kept is chosen; the others have the judge's verdict and reason, or the reason `not_judged`.
+    what was judged and kept is chosen; the others have the judge's verdict and reason, or the reason `not_judged`. What `marks` say is no negative
+    is dropped or promoted with the reason `reviewed`, over cut and judge, unless the guard has dropped it already.
 
     Raises InputError for candidates that name unknown queries or documents, RuleBroken for a shortfall that must not be.
     """
@@ -65,8 +68,10 @@ def make_negatives(
             recipe=recipe,
             chunked=chunked,
         ):
-            marks, drops = _decide(batch, method, recipe, totals, _read_judgements(judgements, batch))
-            frame = rows.with_columns(marks)
+            said = {} if marks is None else marks.negatives
+            judged = _read_judgements(judgements, batch)
+            columns_of, drops = _decide(batch, method, recipe, totals, judgements=judged, said=said)
+            frame = rows.with_columns(columns_of)
             if recipe.promote == "positive":
                 frame = frame.with_columns(_promoted.cast(pl.Int8).alias("label") | pl.col("label"))
             for reason, count in frame["reason"].drop_nulls().value_counts().iter_rows():
@@ -108,7 +113,9 @@ def _decide(
     method: str,
     recipe: Recipe,
     totals: Counter[str],
+    *,
     judgements: Mapping[str, Mapping[str, _Judgement]] | None,
+    said: Mapping[tuple[str, str], _Judgement],
 ) -> tuple[pl.DataFrame, list[Drop]]:
     """The columns verdict, reason, position and detail of a batch's rows, and its queries that came short."""
     marks: list[tuple[Verdict, str | None, int | None, str | None]] = []
@@ -122,6 +129,10 @@ def _decide(
                 document_id, text = one.candidates[at]
                 verdicts[at] = found.get(text if document_id is None else document_id, ("keep", "not_judged", None))
             usable = [at for at in one.order if verdicts[at][0] == "keep" and verdicts[at][1] != "not_judged"]
+        for at, (document_id, text) in enumerate(one.candidates) if said else ():
+            if (mark := said.get((one.query_id, document_id or text))) and verdicts[at][1] not in REASONS:
+                verdicts[at] = mark
+        usable = [at for at in usable if verdicts[at][1] != REVIEWED]
         chosen = sorted(usable[: recipe.negatives])
         totals.update(queries=1, candidates=len(one.candidates), usable=len(usable))
         if len(chosen) < recipe.negatives:

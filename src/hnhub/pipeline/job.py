@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hnhub.bm25.settings import BM25Settings
 from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
+from hnhub.marks import Marks
 from hnhub.records import Recipe
 from hnhub.stages import facts_of
 from hnhub.text.language import Language, measure
@@ -40,6 +41,8 @@ class Job:
     """Where the parts of its stages are made."""
     generators: "tuple[Model, ...]" = ()
     """Further models that write queries."""
+    marks: Marks | None = None
+    """What a person said of rows of an earlier build."""
     rights: str | None = None
     """The user's statement that they may publish a corpus whose licence is unknown or forbids it."""
 

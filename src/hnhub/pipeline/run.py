@@ -118,6 +118,8 @@ def _queries(job: Job) -> Stage:
             "seed": recipe.seed,
             "language": recipe.language,
         }
+        if job.marks:
+            drawn |= job.marks.part("bad_queries", "bad_positives")
         if recipe.queries_from == "qrels":
             return drawn
         written = {
@@ -148,6 +150,7 @@ def _queries(job: Job) -> Stage:
             prompts=job.prompts,
             search=search,
             corpus_revision=job.corpus_revision,
+            marks=job.marks,
         )
         return {**facts, "language": asdict(job.language)}
 
@@ -218,6 +221,7 @@ def _negatives(job: Job, method: str) -> Stage:
             recipe=job.made_by,
             judgements=job.folder / "judgements" / method / "judgements.parquet" if recipe.judge else None,
             chunked=job.chunked,
+            marks=job.marks,
         )
         return once(job.engine, negatives, out)
 
@@ -232,6 +236,7 @@ def _negatives(job: Job, method: str) -> Stage:
             "language": recipe.language,
             "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
             "cut": [recipe.max_percent, recipe.max_margin] if METHODS[method].scores_positive else None,
+            **(job.marks.part("negatives") if job.marks else {}),
         },
         make,
     )
@@ -267,12 +272,18 @@ def _dataset(job: Job) -> Stage:
             recipe=recipe,
             prompts={task: prompt.text for task, prompt in job.prompts.items()},
             rights_statement=job.rights,
+            review=job.marks.facts() if job.marks else None,
         )
 
     return Stage(
         "dataset",
         needs,
-        lambda: {"recipe": recipe.as_dict(), "dataset_version": job.version, "rights": job.rights},
+        lambda: {
+            "recipe": recipe.as_dict(),
+            "dataset_version": job.version,
+            "rights": job.rights,
+            **({"marks": job.marks.sha256} if job.marks else {}),
+        },
         make,
         record_name="manifest.json",
     )

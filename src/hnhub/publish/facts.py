@@ -32,6 +32,7 @@ def gather(
     prompts: Mapping[str, str],
     rights_statement: str | None = None,
     repo: str | None = None,
+    review: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The facts of a dataset folder that holds data/ and ledger/. Equal inputs give equal facts on every machine.
 
@@ -62,6 +63,7 @@ def gather(
         "samples": _samples(folder, [method for method in methods if method in names]),
         "training": None,
         **({"judgements": _judgements(stage_facts)} if recipe.judge else {}),
+        **({"review": dict(review)} if review else {}),
         **_approximate(stage_facts.get("candidates/dense", {})),
     }
 

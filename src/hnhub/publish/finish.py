@@ -26,10 +26,12 @@ def finish(
     prompts: Mapping[str, str],
     rights_statement: str | None = None,
     repo: str | None = None,
+    review: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure the rows in `out` and write everything beside them; returns the facts for the manifest.
 
-    `stage_facts` maps a stage's name to the facts it recorded, `prompts` a task to its prompt's text.
+    `stage_facts` maps a stage's name to the facts it recorded, `prompts` a task to its prompt's text, `review` is what a person's
+    marks tell (`hnhub.marks.Marks.facts`).
     """
     facts = gather(
         out,
@@ -40,6 +42,7 @@ def finish(
         prompts=prompts,
         rights_statement=rights_statement,
         repo=repo,
+        review=review,
     )
     write_card(out, facts)
     return {"corpus": recipe.corpus, "version": version, "recipe": facts["recipe"]}

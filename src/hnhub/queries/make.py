@@ -11,10 +11,11 @@ import polars as pl
 from hnhub.errors import InputError, UsageError
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import LanguageModel
+from hnhub.marks import REVIEWED, Marks
 from hnhub.queries.from_qrels import take_queries
 from hnhub.queries.generate import Search, write_queries
 from hnhub.queries.held_out import load_held_out
-from hnhub.records import Recipe
+from hnhub.records import Drop, Recipe
 from hnhub.schema import FROZEN_QUERIES, LEDGER
 
 __all__ = ["make_queries"]
@@ -29,11 +30,13 @@ def make_queries(
     prompts: Mapping[str, Prompt],
     search: Search | None,
     corpus_revision: str,
+    marks: Marks | None = None,
 ) -> dict[str, Any]:
     """Write queries.parquet (FROZEN_QUERIES) and ledger.parquet into `out`; return the facts.
 
     `models`: who writes them (drawn by the seed if there are several; the first one judges), by `prompts` of these tasks.
-    `search` is needed for the round trip of written queries (None: no round trip). Raises UsageError if queries are to
+    `search` is needed for the round trip of written queries (None: no round trip). What `marks` call bad is dropped
+    (`reviewed`): queries, and positives of a query that has others. Raises UsageError if queries are to
     be written and there is no model, InputError if no query is left.
     """
     held_out = load_held_out(corpus)
@@ -53,6 +56,9 @@ def make_queries(
             held_out=held_out,
             corpus_revision=corpus_revision,
         )
+    if marks:
+        rows, reviewed = _without_bad(rows, marks)
+        drops = [*drops, *reviewed]
     dropped = Counter(drop.reason for drop in drops)
     if not rows:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "none was found"
@@ -69,3 +75,23 @@ def make_queries(
         "evaluation_splits": list(held_out.splits),
         **facts,
     }
+
+
+def _without_bad(rows: Sequence[Mapping[str, Any]], marks: Marks) -> tuple[list[dict[str, Any]], list[Drop]]:
+    """The queries (rows of FROZEN_QUERIES) without those that a person marked, and without positives that they did."""
+    kept, drops = [], []
+    for row in rows:
+        query_id = row["query_id"]
+        bad = [name for name in row["positive_ids"] if (query_id, name) in marks.bad_positives]
+        drops += [
+            Drop("queries", REVIEWED, None, query_id, name, marks.bad_positives[query_id, name] or "bad positive")
+            for name in bad
+        ]
+        good = [name for name in row["positive_ids"] if name not in bad]
+        if query_id in marks.bad_queries:
+            drops.append(Drop("queries", REVIEWED, None, query_id, detail=marks.bad_queries[query_id] or "bad query"))
+        elif not good:
+            drops.append(Drop("queries", REVIEWED, None, query_id, detail="no positive is left"))
+        else:
+            kept.append({**row, "positive_ids": good})
+    return kept, drops

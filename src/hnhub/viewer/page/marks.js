@@ -7,7 +7,8 @@ const MARKS = {
 class Marks {
   constructor(data, changed) {
     Object.assign(this, { data, changed, byKey: new Map(), store: `hnhub-marks-${data.fingerprint}`, waiting: null });
-    const kept = data.marks ?? this.kept();
+    const kept = (data.served ? null : this.kept()) ?? data.marks;
+    this.sending = Promise.resolve();
     for (const mark of kept?.marks ?? []) this.byKey.set(Marks.key(mark), mark);
   }
 
@@ -41,7 +42,7 @@ class Marks {
         }
       }
     }
-    const marks = Array.from(this.byKey.entries(), ([key, mark]) => ({ ...mark, sampled: sampled.get(key) ?? [] }));
+    const marks = Array.from(this.byKey.entries(), ([key, mark]) => ({ ...mark, sampled: sampled.get(key) ?? mark.sampled ?? [] }));
     const { sample, seed } = this.data.shown;
     return { hnhub_marks: 1, corpus: this.data.corpus.name, dataset: this.data.fingerprint, sample: sample ? { size: sample, seed } : null, marks };
   }
@@ -52,7 +53,7 @@ class Marks {
     this.changed();
     if (!this.data.served) return;
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.send(file), 150);
+    this.waiting = setTimeout(() => { this.sending = this.sending.then(() => this.send(file)); }, 150);
   }
 
   async send(file) {

@@ -1,0 +1,177 @@
+"""Marks made in the browser, kept in a file, and taken by the next build."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import hnhub
+from hnhub.errors import UsageError
+from hnhub.marks import read_marks
+from small_corpus import write_corpus
+
+OPTIONS: dict[str, Any] = {"methods": ["bm25"], "queries_from": "qrels", "negatives": 3, "on_shortfall": "keep"}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "made", documents=80, queries=16)
+
+
+def test_ten_rows_marked_in_the_browser_and_built_again(browser: Any, corpus: Path, tmp_path: Path) -> None:
+    before = hnhub.build(corpus, **OPTIONS, out=tmp_path / "runs")
+    file, first = tmp_path / "marks.json", before.fingerprint
+    with hnhub.view(before, sample=10).serving(file) as address:
+        browser.open(address)
+        assert browser.run("return document.querySelector('#save').hidden")
+        for n in range(10):
+            row = browser.run(
+                "const one = document.querySelector('.column .card'); one.click(); return one.dataset.position"
+            )
+            assert row
+            browser.press("f" if n == 0 else "p" if n == 1 else "g")
+            more = browser.run("return document.querySelectorAll('.column .card').length")
+            for other in range(1, more):  # two drawn negatives of one query
+                browser.run("document.querySelectorAll('.column .card')[arguments[0]].click()", other)
+                browser.press("g")
+            browser.press("j")
+        browser.press("k")
+        bad = browser.text(".line[aria-selected=true] .text")
+        browser.press("b")
+        browser.wait("return document.querySelector('#marks-state').textContent.endsWith('saved')")
+        marks = read_marks(file)
+        browser.open(address)  # the file is what the page opens with
+        assert "1 bad query" in browser.text("#marks-state")
+        assert not browser.errors()
+    negatives = [one for one in marks.marks if one.about == "negative"]
+    assert len(negatives) == 10
+    assert all(one.sampled == ("bm25",) for one in negatives)
+    assert marks.sample == {"size": 10, "seed": 0}
+
+    after = hnhub.build(corpus, **OPTIONS, marks=file, out=tmp_path / "runs")
+    scored = after.to_frame("bm25-scored")
+    for word, verdict in (("false_negative", "drop"), ("positive", "promote")):
+        one = next(one for one in negatives if one.mark == word)
+        row = scored.filter(pl.col("query_id") == one.query_id, pl.col("document_id") == one.document_id)
+        if len(row):  # its query may be the one that was dropped
+            assert row.select("verdict", "reason", "position").row(0) == (verdict, "reviewed", None)
+    assert bad not in scored["query"]
+    ledger = after.ledger.filter(reason="reviewed")
+    assert set(ledger["stage"]) == {"queries", "negatives/bm25"}
+    facts = after.stats["review"]
+    assert (facts["read"], facts["negatives"], facts["false"], facts["share"]) == (11, 10, 2, 0.2)
+    assert facts["methods"] == [{"method": "bm25", "read": 10, "false": 2, "share": 0.2, "low": 0.0567, "high": 0.5098}]
+    assert "**Review.** 11 rows" in after.card()
+    assert "2 of 10 negatives read were false: 20.0 %, 95 % interval 5.7 % to 51.0 % (Wilson)" in after.card()
+    assert after.validate() == []
+    again = hnhub.build(corpus, **OPTIONS, marks=read_marks(file), out=tmp_path / "runs")
+    assert again.fingerprint == after.fingerprint != first
+    browser.open(hnhub.view(after).save(tmp_path / "after.html"))
+    assert "Read by a person" in browser.text("#numbers")
+
+
+def test_marks_without_a_server_are_kept_and_saved_as_a_file(look: Any, tiny: Path) -> None:
+    page = look(tiny)
+    page.press("1", "f", "b")
+    page.run(
+        "window.hnhubSaved = null; const old = URL.createObjectURL; URL.createObjectURL = (blob) => { blob.text().then((text) => { window.hnhubSaved = text; }); return old(blob); }"
+    )
+    page.click("#save")
+    saved = json.loads(page.wait("return window.hnhubSaved"))
+    assert [(one["about"], one["mark"]) for one in saved["marks"]] == [
+        ("negative", "false_negative"),
+        ("query", "bad_query"),
+    ]
+    assert saved["marks"][0]["text"] == "A kettle can be bought in 1 shops of the town."
+    page.open(page.driver.current_url)
+    assert page.text("#marks-state") == "Marked: 1 false negative, 1 bad query"
+
+
+def test_a_note_alone_is_no_verdict(look: Any, tiny: Path) -> None:
+    page = look(tiny)
+    page.press("1", "n")
+    page.driver.switch_to.alert.send_keys("is this so?")
+    page.driver.switch_to.alert.accept()
+    assert page.text("#detail .card.chosen q") == "is this so?"
+    assert page.text("#marks-state") == "Nothing is marked yet"
+
+
+def test_bad_positives_and_generated_texts(corpus: Path, tmp_path: Path) -> None:
+    documents = {f"d{n}": f"Kettle number {n} boils {n} litres of water." for n in range(12)}
+    own = hnhub.open_corpus(
+        documents, name="kettles", queries={"q1": "which kettle boils 4 litres", "q2": "kettle 7"},
+        qrels={"q1": ["d4", "d5"], "q2": ["d7"]}, split="train",
+    )  # fmt: skip
+    marks = {"hnhub_marks": 1, "corpus": "kettles", "dataset": "f", "marks": [
+        {"query_id": "q1", "about": "positive", "document_id": "d4", "mark": "bad_positive", "note": "of another kettle"},
+        {"query_id": "q2", "about": "positive", "document_id": "d7", "mark": "good"},
+        {"query_id": "q2", "about": "positive", "document_id": "d8", "mark": "good"},
+    ]}  # fmt: skip
+    (tmp_path / "marks.json").write_text(json.dumps(marks))
+    run = hnhub.build(
+        own, methods=["bm25"], queries_from="qrels", negatives=2, marks=tmp_path / "marks.json", out=tmp_path
+    )
+    assert dict(run.to_frame("queries").select("query_id", "positive_ids").iter_rows()) == {"q1": ["d5"], "q2": ["d7"]}
+    assert run.ledger.filter(reason="reviewed").select("query_id", "document_id", "detail").rows() == [
+        ("q1", "d4", "of another kettle")
+    ]
+    assert (
+        "d4"
+        not in run.to_frame("bm25-scored").filter(pl.col("query_id") == "q1", pl.col("position").is_not_null())[
+            "document_id"
+        ]
+    )
+    with pytest.raises(UsageError, match="the marks are of the corpus 'kettles', not of 'made'"):
+        hnhub.build(corpus, **OPTIONS, marks=tmp_path / "marks.json", out=tmp_path)
+
+
+def test_the_server_lets_nobody_else_in(tiny: Path, tmp_path: Path) -> None:
+    marks = {"hnhub_marks": 1, "corpus": "tiny", "dataset": hnhub.open_run(tiny).fingerprint, "marks": []}
+    kind = {"Content-Type": "application/json"}
+    with hnhub.view(tiny).serving(tmp_path / "marks.json") as address:
+        host, _, path = address.removeprefix("http://").partition("/")
+
+        def ask(method: str, path: str, body: object = None, **headers: str) -> tuple[int, str]:
+            connection = http.client.HTTPConnection(host, timeout=20)
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+        assert ask("GET", f"/{path}")[0] == 200
+        for odd in ("/", "/marks", f"/{path}x", f"/{path}../", f"/{path[:-2]}/"):
+            assert ask("GET", odd)[0] == 404
+        assert ask("GET", f"/{path}", Host="evil.example")[0] == 404
+        assert ask("POST", f"/{path}marks", marks, **kind, Origin="http://evil.example")[0] == 404
+        assert ask("POST", "/marks", marks, **kind)[0] == 404
+        assert ask("POST", f"/{path}marks", marks)[0] == 415
+        assert ask("POST", f"/{path}marks", {**marks, "dataset": "x"}, **kind) == (
+            400,
+            "these marks are of another dataset",
+        )
+        assert ask("POST", f"/{path}marks", {**marks, "marks": [5]}, **kind) == (400, "mark 0: is no object")
+        assert not (tmp_path / "marks.json").exists()
+        assert ask("POST", f"/{path}marks", marks, **kind) == (200, "saved")
+        assert read_marks(tmp_path / "marks.json").marks == ()
+
+
+def test_the_command_serves_until_it_is_stopped(tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hnhub", "view", str(tiny), "--serve", "--marks", str(tmp_path / "marks.json")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        assert "12 of 12 queries; marks go into" in process.stdout.readline()
+        host, _, path = address.removeprefix("http://").partition("/")
+        connection = http.client.HTTPConnection(host, timeout=20)
+        connection.request("GET", f"/{path}")
+        assert connection.getresponse().status == 200
+        process.terminate()
+        assert process.wait(20) == 0
