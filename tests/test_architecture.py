@@ -75,6 +75,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "ir_measures",
         ),
     ),
+    "adaptation": ((*FOUNDATION, "learn"), ("numpy", "polars", "jinja2")),
     "pipeline": (
         (*FOUNDATION, "engine", "corpus", "llm", "bm25", "score", "queries", "negatives", "rows", "publish"),
         (),
@@ -97,6 +98,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "rows",
             "publish",
             "learn",
+            "adaptation",
             "pipeline",
             "forecast",
             "viewer",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adapted",
     "BM25Settings",
     "Comparison",
     "Corpus",
@@ -26,6 +27,7 @@ __all__ = [
     "Training",
     "Verdict",
     "__version__",
+    "adapt",
     "build",
     "compare",
     "errors",
@@ -46,6 +48,7 @@ logging.getLogger("hnhub").addHandler(logging.NullHandler())  # nothing is print
 
 if TYPE_CHECKING:
     from hnhub import errors, progress
+    from hnhub.api.adapt import Adapted, adapt
     from hnhub.api.build import build
     from hnhub.api.compare import Comparison, Verdict, compare, verdict
     from hnhub.api.evaluate import evaluate
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     from hnhub.records import Recipe
 else:
     _PLACES = {
+        "hnhub.api.adapt": ("Adapted", "adapt"),
         "hnhub.api.build": ("build",),
         "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
         "hnhub.api.evaluate": ("evaluate",),

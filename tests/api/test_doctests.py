@@ -1,6 +1,7 @@
 """Every public function's docstring holds an example, and the examples run: with a run, a model, a corpus and a Hub at hand."""
 
 import inspect
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import hnhub
 import small_models
 from hub_client import TOKEN, clean_environment
 from hub_server import HubServer
+from llm_servers.scripted import Scripted
+from llm_servers.writer import Writer
+from small_corpus import write_corpus
 from small_run import make_dataset
 
 FUNCTIONS = [getattr(hnhub, name) for name in hnhub.__all__ if inspect.isfunction(getattr(hnhub, name))]
@@ -56,6 +60,8 @@ def place(tmp_path: Path) -> Path:
         (folder / "queries.jsonl").write_text('{"_id": "1", "text": "what boils"}\n{"_id": "2", "text": "old ice"}\n')
         (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t1\n2\tb\t1\n")
     (tmp_path / "plan.toml").write_text(PLAN)
+    made = write_corpus(tmp_path / "made", documents=120) / "corpus.jsonl"
+    (tmp_path / "passages.jsonl").write_text(made.read_text())
     return tmp_path
 
 
@@ -66,11 +72,19 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-def test_the_examples_run(place: Path, hub: HubServer) -> None:
+@pytest.fixture
+def writer(place: Path) -> Iterator[Scripted]:
+    texts = [json.loads(line)["text"] for line in (place / "passages.jsonl").read_text().splitlines()]
+    with Scripted(text=Writer(texts)) as server:
+        yield server
+
+
+def test_the_examples_run(place: Path, hub: HubServer, writer: Scripted) -> None:
     environment = clean_environment(hub.url, place / "hf", TOKEN, xet=False)
     source = Path(hnhub.__file__).parents[1]
     environment |= {
         "HNHUB_HOME": str(place / "home"),
+        "ENDPOINT": writer.url,
         "HNHUB_CORPORA": str(place / "corpora"),
         "PYTHONPATH": f"{source}:{environment['PYTHONPATH']}",
     }

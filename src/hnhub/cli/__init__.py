@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": ("hnhub.cli.plan", "Show what a build would do and cost."),
     "build": ("hnhub.cli.build", "Build a dataset from a corpus."),
     "mine": ("hnhub.cli.mine", "Find hard negatives for pairs that you have."),
+    "adapt": ("hnhub.cli.adapt", "Adapt a model to documents, and prove it."),
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
     "view": ("hnhub.cli.view", "Write a page to look at and to mark."),

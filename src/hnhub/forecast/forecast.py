@@ -1,5 +1,6 @@
 """What a build would do and take, before it does it. What is measured, sampled or assumed is said beside the figures."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -104,7 +105,7 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
         ),
         f"written queries: {_FILTERED} asked for each that is kept (assumed)",
     ]
-    if records["corpus"] is None:
+    if records["corpus"] is None and job.source.given is None:
         notes.append("the corpus is not loaded: the demo corpus's passages stand in for its own, in length too")
     speeds = _speeds(job, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
     found = [
@@ -122,9 +123,10 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
 
 
 def _corpus(job: Job, record: "StageRecord | None") -> _Corpus:
-    if record is None:
+    given = job.source.given / "documents.parquet" if job.source.given else None
+    if record is None and given is None:
         return _Corpus(job.source.spec.documents if job.source.spec else None, _stand_in())
-    frame = pl.scan_parquet(job.documents)
+    frame = pl.scan_parquet(job.documents if record else given or job.documents)
     count = int(frame.select(pl.len()).collect().item())
     every = max(1, count // _SAMPLE)
     sample = frame.gather_every(every).head(_SAMPLE).select("title", "text").collect()
@@ -147,7 +149,16 @@ def _query_count(job: Job, record: "StageRecord | None") -> int:
         evaluated = evaluation_splits(judged, job.source.spec.evaluation_splits if job.source.spec else None)
         counts = [count for split, count in judged.items() if split in ("train", "dev") and split not in evaluated]
         return sum(count if limit is None else min(limit, count) for count in counts)
-    return limit or WRITTEN_QUERIES
+    return _of_every_part(job, limit or WRITTEN_QUERIES)
+
+
+def _of_every_part(job: Job, wanted: int) -> int:
+    """Queries of all splits where the corpus says which passages are of which: train gets `wanted`, the others in proportion."""
+    parts = job.source.given / "parts.parquet" if job.source.given else None
+    if parts is None or not parts.is_file():
+        return wanted
+    sizes = dict(pl.read_parquet(parts)["split"].drop_nulls().value_counts().iter_rows())
+    return sum(math.ceil(wanted * size / max(1, sizes.get("train", 0))) for size in sizes.values())
 
 
 def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[str]) -> _Speeds:

@@ -68,12 +68,22 @@ class _Combination:
     seed: int
 
 
-def compare(plan: Plan, out: Path, cache: Path, searcher: Callable[[Judged], Searcher]) -> dict[str, Any]:
+def compare(
+    plan: Plan,
+    out: Path,
+    cache: Path,
+    searcher: Callable[[Judged], Searcher],
+    *,
+    tests: Mapping[str, Judged] | None = None,
+) -> dict[str, Any]:
     """Carry the plan out, going on from what is there, and return the results as plain data.
 
-    `cache` keeps embeddings of models that are not trained here; `searcher` opens BM25 over a split's documents.
+    `cache` keeps embeddings of models that are not trained here; `searcher` opens BM25 over a split's documents. `tests` are the
+    plan's corpora where they are open already.
     """
-    tests = {name: open_split(name, corpus.split, _path(corpus.folder)) for name, corpus in plan.corpora.items()}
+    tests = tests or {
+        name: open_split(name, corpus.split, _path(corpus.folder)) for name, corpus in plan.corpora.items()
+    }
     job = _Job(plan, out, cache, searcher, tests)
     cells: dict[tuple[str, str, str], list[_Cell]] = {}
     for (model, source), (name, variant) in itertools.product(plan.models.items(), plan.variants.items()):
