@@ -57,6 +57,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*FOUNDATION, "corpus", "rows"),
         ("polars", "pyarrow", "datasets", "fsspec", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
     ),
+    "auditing": ((*FOUNDATION, "rows"), ("numpy", "polars", "sklearn")),
     "viewer": ((*FOUNDATION, "rows"), ("polars", "jinja2")),
     "learn": (
         (*FOUNDATION, "corpus", "bm25", "encode", "score"),
@@ -102,8 +103,9 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "pipeline",
             "forecast",
             "viewer",
+            "auditing",
         ),
-        ("datasets", "pandas", "polars", "pyarrow", "sentence_transformers"),
+        ("datasets", "pandas", "polars", "pyarrow", "sentence_transformers", "sklearn"),
     ),
 }
 

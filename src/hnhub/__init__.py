@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adapted",
+    "Audit",
     "BM25Settings",
     "Comparison",
     "Corpus",
@@ -28,6 +29,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "adapt",
+    "audit",
     "build",
     "compare",
     "errors",
@@ -49,6 +51,7 @@ logging.getLogger("hnhub").addHandler(logging.NullHandler())  # nothing is print
 if TYPE_CHECKING:
     from hnhub import errors, progress
     from hnhub.api.adapt import Adapted, adapt
+    from hnhub.api.audit import Audit, audit
     from hnhub.api.build import build
     from hnhub.api.compare import Comparison, Verdict, compare, verdict
     from hnhub.api.evaluate import evaluate
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
 else:
     _PLACES = {
         "hnhub.api.adapt": ("Adapted", "adapt"),
+        "hnhub.api.audit": ("Audit", "audit"),
         "hnhub.api.build": ("build",),
         "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
         "hnhub.api.evaluate": ("evaluate",),

@@ -23,6 +23,7 @@ COMMANDS = {
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
     "view": ("hnhub.cli.view", "Write a page to look at and to mark."),
+    "audit": ("hnhub.cli.audit", "Measure negatives before anything is trained on them."),
     "card": ("hnhub.cli.dataset", "Render the dataset card from measured facts."),
     "push": ("hnhub.cli.hub", "Publish a dataset: one commit, verified, tagged."),
     "pull": ("hnhub.cli.hub", "Fetch a published dataset as a folder."),

@@ -54,7 +54,7 @@ def _template() -> "jinja2.Template":
         keep_trailing_newline=True,
     )
     environment.tests["search"] = lambda text, pattern: re.search(pattern, text) is not None
-    environment.filters |= {"number": _number, "fenced": _fenced, "sample": _sample, "percent": _percent}
+    environment.filters |= {"number": _number, "fenced": _fenced, "sample": _sample, "percent": _percent, "cell": _cell}
     return environment.get_template("card.md.j2")
 
 
@@ -155,6 +155,11 @@ def _number(value: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _cell(text: str) -> str:
+    """In a table's cell nothing of a text ends the cell or is markup."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 
 def _fenced(text: str, language: str = "") -> str:

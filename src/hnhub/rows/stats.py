@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hnhub.records import METHODS
 
-__all__ = ["SAMPLE", "auc", "configs", "distribution", "measure", "separability", "split_files"]
+__all__ = ["SAMPLE", "auc", "configs", "distribution", "measure", "separability", "split_files", "words_of"]
 
 SAMPLE = 2000
 
@@ -207,9 +207,9 @@ def _text_facts(files: list[Path]) -> dict[str, Any]:
 def _overlap(queries: list[str], positives: list[str], negatives: list[list[str]]) -> dict[str, float]:
     """Means over pairs. `query_in_*`: the share of the query's distinct words that the text has."""
     shares: dict[str, list[float]] = {"query_in_positive": [], "query_in_negative": [], "positive_negative_jaccard": []}
-    for query, positive, row in zip(map(_vocabulary, queries), map(_vocabulary, positives), negatives, strict=True):
+    for query, positive, row in zip(map(words_of, queries), map(words_of, positives), negatives, strict=True):
         shares["query_in_positive"].append(len(query & positive) / max(1, len(query)))
-        for negative in map(_vocabulary, row):
+        for negative in map(words_of, row):
             shares["query_in_negative"].append(len(query & negative) / max(1, len(query)))
             shares["positive_negative_jaccard"].append(len(positive & negative) / max(1, len(positive | negative)))
     return {name: round(float(np.mean(values)), _DIGITS) for name, values in shares.items() if values}
@@ -220,7 +220,8 @@ def _sample(files: list[Path], rows: int) -> pl.DataFrame:
     return pl.scan_parquet(files).gather_every(step).collect(engine="streaming")
 
 
-def _vocabulary(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
+    """The distinct words of a text, in lower case."""
     return {token for token in _TOKEN.findall(text.lower()) if token[0].isalnum()}
 
 

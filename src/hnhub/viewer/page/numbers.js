@@ -60,9 +60,12 @@ const review = ({ read, marks, methods }) => make("section", {}, make("h2", {}, 
   table("Share of false negatives, from marks on a random sample (95 % Wilson interval)", ["method", "read", "false", "share", "interval"],
     methods.map((one) => [one.method, one.read, one.false, percent(one.share), one.low === null ? "–" : `${percent(one.low)} to ${percent(one.high)}`])));
 
-const audit = ({ methods, ...rest }) => make("section", {}, make("h2", {}, "Audit"),
-  ...Object.entries(methods).map(([method, { verdicts }]) => make("div", {}, make("h3", {}, method), make("ul", {}, ...verdicts.map((one) => make("li", { class: one.fine ? "fine" : "look" }, make("b", {}, `${one.check}: `), one.says, make("small", {}, ` ${one.source}`)))))),
-  make("ul", {}, ...(rest.dataset ?? []).map((one) => make("li", { class: one.fine ? "fine" : "look" }, make("b", {}, `${one.check}: `), one.says, make("small", {}, ` ${one.source}`)))));
+const finding = (one) => make("li", { class: one.fine === null ? "" : one.fine ? "fine" : "look" }, make("b", {}, `${one.check}: `), one.says, make("small", {}, ` ${one.source}`));
+
+const audit = ({ encoder, methods, dataset }) => make("section", {}, make("h2", {}, "Audit"),
+  make("p", {}, `Measured before training, of at most 2,000 rows a method; nearness by ${encoder ?? "shared words"}. ✓ within its threshold, ! to be looked at.`),
+  ...Object.entries(methods).map(([method, { findings }]) => make("div", {}, make("h3", {}, method), make("ul", {}, ...findings.map(finding)))),
+  make("h3", {}, "queries"), make("ul", {}, ...dataset.map(finding)));
 
 const numbers = (element, data) => {
   const { stats, recipe, tokens, left_out: left, review: read, audit: audited } = data.numbers;
