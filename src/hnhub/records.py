@@ -192,7 +192,7 @@ class Recipe:
     """Who looks at what would become negatives and may veto: the LLM, or the cross-encoder by the cut's rule."""
     promote: Literal["drop", "positive"] = "drop"
     """What becomes of a candidate that judge or cut finds as relevant as the positive: nothing, or a further positive."""
-    sampling: Literal["top", "random", "weighted"] = "top"
+    sampling: Literal["top", "random", "weighted", "stratified"] = "top"
     rank_min: int = 1
     rank_max: int | None = None
     on_shortfall: Literal["drop", "keep", "fail"] = "drop"
@@ -222,7 +222,7 @@ class MiningOptions(TypedDict, total=False):
     max_margin: float | None
     judge: Literal["llm", "ce"] | None
     promote: Literal["drop", "positive"]
-    sampling: Literal["top", "random", "weighted"]
+    sampling: Literal["top", "random", "weighted", "stratified"]
     rank_min: int
     rank_max: int | None
     on_shortfall: Literal["drop", "keep", "fail"]

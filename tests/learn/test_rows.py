@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.learn.options import TrainSettings
-from hnhub.learn.passes import rows_of_passes
+from hnhub.learn.passes import epochs_for, rows_of_passes
 from hnhub.learn.row_ids import number_rows
 from hnhub.learn.scored_rows import scored_rows
 from hnhub.score.strata import spread_order
@@ -122,3 +122,13 @@ def test_nothing_scored_is_refused():
 
 def test_ids_are_whole_numbers():
     assert number_rows(ROWS).passages.dtype == np.int64
+
+
+def test_a_small_dataset_is_seen_often_and_a_large_one_once():
+    settings = TrainSettings(temperature=0.1, batch=8)
+    assert epochs_for(ROWS, settings, 1) == 20
+    many = pl.concat([ROWS.with_columns(pl.lit(f"{n}").alias("query")) for n in range(80)])
+    assert epochs_for(many, settings, 1) == 2
+    assert epochs_for(many, settings, 4) == 8
+    assert epochs_for(many, TrainSettings(temperature=0.1, batch=8, positives="one"), 1) == 12
+    assert epochs_for(many, TrainSettings(temperature=0.1, epochs=0.5), 1) == 0.5

@@ -135,7 +135,7 @@ def test_rank_window_and_sampling(folder: Path) -> None:
         assert frame.sort("rank")["position"].to_list() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("sampling", ["top", "random", "weighted"])
+@pytest.mark.parametrize("sampling", ["top", "random", "weighted", "stratified"])
 def test_the_outcome_for_a_query_is_its_own(folder: Path, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other queries, their order, the size of the batches and how texts are read make no difference."""
     _, negatives, _ = make(folder, sampling=sampling)

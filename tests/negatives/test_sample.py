@@ -36,7 +36,7 @@ def test_top_takes_the_first_usable() -> None:
 @given(
     st.lists(st.booleans(), max_size=40),
     st.integers(0, 8),
-    st.sampled_from(["top", "random", "weighted"]),
+    st.sampled_from(["top", "random", "weighted", "stratified"]),
     st.booleans(),
 )
 def test_only_usable_ones_in_order_and_never_too_many(
@@ -49,11 +49,23 @@ def test_only_usable_ones_in_order_and_never_too_many(
     assert len(found) == min(count, sum(usable))
 
 
-@pytest.mark.parametrize("sampling", ["random", "weighted"])
+@pytest.mark.parametrize("sampling", ["random", "weighted", "stratified"])
 def test_seeded_by_query_method_and_seed(sampling: str) -> None:
     assert draw(sampling) == draw(sampling)
     others = [draw(sampling, query_id="r"), draw(sampling, seed=1), draw(sampling, method="dense")]
     assert all(other != draw(sampling) for other in others)
+
+
+def test_stratified_takes_one_of_each_stratum_of_the_scores() -> None:
+    shuffled = [SCORES[i * 7 % 50] for i in range(50)]  # a second scorer's, in the order of the first's ranks
+    for query_id in "abcdef":
+        for count in (5, 10):
+            places = sorted(
+                round((10.0 - shuffled[i]) * 10) for i in draw("stratified", query_id, count=count, scores=shuffled)
+            )
+            assert all(abs(place - (at + 0.5) * 50 / count) <= 50 / count for at, place in enumerate(places))
+    assert len({tuple(draw("stratified", query_id)) for query_id in "abcdef"}) > 1
+    assert draw("stratified", scores=[None] * 50) == draw("stratified", scores=SCORES)
 
 
 def test_a_candidates_luck_does_not_depend_on_the_verdicts_on_others() -> None:

@@ -35,7 +35,7 @@ class TrainOptions(TypedDict, total=False):
     masking: Literal["none", "known", "similar"]
     mix: float
     merge: float
-    epochs: float
+    epochs: float | None
     batch: int
     cached: bool
     mini_batch: int

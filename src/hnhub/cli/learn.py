@@ -104,7 +104,7 @@ _prefixes = stack(
     help="Train at this dimension as well; repeatable.",
 )
 @click.option("--lora", type=click.IntRange(1), metavar="RANK", help="Train low-rank adapters, folded in at the end.")
-@click.option("--epochs", type=float, default=1.0, show_default=True, help="Passes over the rows.")
+@click.option("--epochs", type=float, help="Passes over the rows.  [default: about 120 steps, from 1 to 20 passes]")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Rows a step and device.")
 @click.option("--mini-batch", type=click.IntRange(1), default=16, show_default=True, help="Rows in memory at once.")
 @click.option(

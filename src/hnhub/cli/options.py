@@ -136,7 +136,9 @@ build_options = stack(
     click.option("--negatives", type=click.IntRange(1), help="Negatives a query."),
     click.option("--depth", type=click.IntRange(1), help="Candidates a query."),
     click.option(
-        "--sampling", type=Choice(["top", "random", "weighted"]), help="How negatives are chosen from candidates."
+        "--sampling",
+        type=Choice(["top", "random", "weighted", "stratified"]),
+        help="How negatives are chosen from candidates.",
     ),
     click.option("--rank-min", type=click.IntRange(1), help="Choose from this rank on."),
     click.option("--rank-max", type=click.IntRange(1), help="Choose up to this rank."),

@@ -39,7 +39,8 @@ class TrainSettings:
     """Weight of the distillation in `mix`; the ranking has the rest."""
     merge: float = 0.0
     """Weight of the model before training in the average of weights that is saved; 0 is the trained model alone."""
-    epochs: float = 1.0
+    epochs: float | None = None
+    """Passes over the queries' rows; None: as many as give about 120 steps, from 1 to 20."""
     batch: int = 64
     """Rows a step and device. Each query is told apart from every passage of its batch, so larger is harder."""
     cached: bool = True
@@ -80,7 +81,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UsageError(f"no loss {self.loss!r}", do=f"use one of: {', '.join(LOSSES)}")
-        if min(self.batch, self.mini_batch) < 1 or self.epochs <= 0 or self.temperature <= 0:
+        if min(self.batch, self.mini_batch) < 1 or (self.epochs or 1) <= 0 or self.temperature <= 0:
             raise UsageError("batch, mini batch, epochs and temperature must be above 0", do="correct the settings")
         if not (0 <= self.merge < 1 and 0 < self.mix < 1):
             raise UsageError(

@@ -8,30 +8,42 @@ import polars as pl
 from hnhub.learn.options import TrainSettings
 from hnhub.stages import fingerprint
 
-__all__ = ["rows_of_passes"]
+__all__ = ["epochs_for", "rows_of_passes"]
+
+_STEPS, _MOST = 120, 20
 
 _SEVERAL = 4
 """Positives of a row of LSEPair."""
 
 
+def epochs_for(rows: pl.DataFrame, settings: TrainSettings, processes: int) -> float:
+    """The settings' passes; where they say none, so many that a small dataset is seen often and a large one once."""
+    if settings.epochs is not None:
+        return settings.epochs
+    one = settings.positives == "one" or settings.loss == "lsepair"
+    steps = (rows["query"].n_unique() if one else rows.height) / (settings.batch * processes)
+    return float(min(_MOST, max(1, math.ceil(_STEPS / steps))))
+
+
 def rows_of_passes(rows: pl.DataFrame, settings: TrainSettings) -> tuple[pl.DataFrame, float]:
-    """The rows to train on, and how many passes over them are the `epochs` of the settings.
+    """The rows to train on, and how many passes over them are the `epochs` of the settings (`epochs_for` fills them in).
 
     With one positive a pass (and for LSEPair, whose rows hold up to four) every pass is written out: each query once, its
     positives in an order drawn by the seed, so that none comes again before all have come. Columns `positive_2` and on
     repeat the positive where a query has no more; nulls among the negatives become the positive, which no loss takes for
     a negative.
     """
+    epochs = 1.0 if settings.epochs is None else settings.epochs
     kept = _limited(rows, settings.negatives)
     if settings.loss != "lsepair" and settings.positives == "all":
-        return _filled(kept), settings.epochs
+        return _filled(kept), epochs
     width = _SEVERAL if settings.loss == "lsepair" else 1
     groups = kept.with_row_index("row").group_by("query", maintain_order=True).agg("row")
     order = [
         np.random.default_rng(int(fingerprint({"seed": settings.seed, "query": query})[:16], 16)).permutation(found)
         for query, found in groups.iter_rows()
     ]
-    passes = max(1, math.ceil(settings.epochs))
+    passes = max(1, math.ceil(epochs))
     at = [own[number * width % len(own)] for number in range(passes) for own in order]
     drawn = kept[np.array(at, np.int64)]
     for column in range(1, width):
@@ -44,7 +56,7 @@ def rows_of_passes(rows: pl.DataFrame, settings: TrainSettings) -> tuple[pl.Data
     passages = [name for name in drawn.columns if name.startswith("negative_")]
     positives = [name for name in drawn.columns if name.startswith("positive")]
     rest = [name for name in drawn.columns if name not in ("query", *positives, *passages)]
-    return _filled(drawn.select("query", *positives, *passages, *rest)), settings.epochs / passes
+    return _filled(drawn.select("query", *positives, *passages, *rest)), epochs / passes
 
 
 def _limited(rows: pl.DataFrame, negatives: int | None) -> pl.DataFrame:

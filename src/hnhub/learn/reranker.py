@@ -12,10 +12,10 @@ from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.errors import InputError, MissingExtra
 from hnhub.learn.metrics import score
 from hnhub.learn.options import TrainSettings
-from hnhub.learn.passes import rows_of_passes
+from hnhub.learn.passes import epochs_for, rows_of_passes
 from hnhub.learn.row_ids import passage_columns
 from hnhub.learn.runs import run_of_mapping
-from hnhub.learn.trainer import Fitted, finish_trainer, last_checkpoint, shared_arguments
+from hnhub.learn.trainer import Fitted, finish_trainer, last_checkpoint, processes, shared_arguments
 from hnhub.learn.training_data import TrainingData
 
 __all__ = ["pairs_of", "train_reranker"]
@@ -33,6 +33,7 @@ def train_reranker(work: Path, *, data: TrainingData, model: ModelRef, settings:
 
     transformers.set_seed(settings.seed)
     settings = replace(settings, learning_rate=settings.learning_rate or _RATE)
+    settings = replace(settings, epochs=epochs_for(data.rows, settings, processes()))
     rows, epochs = rows_of_passes(data.rows, settings)
     if not [column for column in rows.columns if column.startswith("negative_")]:
         raise InputError(f"{data.name}: a cross-encoder needs hard negatives", do="give rows that have some")

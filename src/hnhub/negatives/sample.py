@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from hnhub.score.strata import spread_order
 from hnhub.stages import fingerprint
 
 __all__ = ["draw_order", "in_window"]
@@ -21,7 +22,7 @@ def draw_order(
     scores: Sequence[float | None],
     usable: Sequence[bool],
     *,
-    sampling: Literal["top", "random", "weighted"],
+    sampling: Literal["top", "random", "weighted", "stratified"],
     seed: int,
     method: str,
     query_id: str,
@@ -29,13 +30,20 @@ def draw_order(
     """Indices of a query's usable candidates, the first to be taken first; candidates are given in rank order.
 
     `top` is the order of the ranks; `random` takes each with the same chance; `weighted` draws without replacement with weights that rise with the score from
-    0.1 (the lowest usable) to 1 (Efraimidis and Spirakis 2006), the same for all if there is one without a score.
+    0.1 (the lowest usable) to 1 (Efraimidis and Spirakis 2006), the same for all if there is one without a score. `stratified`
+    takes one from each of as many strata as are wanted, over the order of the scores (of the ranks, if there is one without).
     The randomness comes from seed, method and query id only.
     """
     eligible = np.flatnonzero(np.asarray(usable, dtype=bool))
     if sampling == "top":
         return [int(i) for i in eligible]
     key = int(fingerprint({"seed": seed, "method": method, "query": query_id})[:32], 16)
+    if sampling == "stratified":
+        values = [scores[i] for i in eligible.tolist()]
+        ranked = (
+            list(range(len(eligible))) if None in values else np.argsort([-(v or 0.0) for v in values], kind="stable")
+        )
+        return [int(eligible[ranked[at]]) for at in spread_order(len(eligible), key)]
     # Drawn for every candidate, so that a candidate's luck does not depend on the verdicts on others.
     waits = np.random.default_rng(key).standard_exponential(len(usable))[eligible]
     values = [scores[i] for i in eligible.tolist()]

@@ -1,0 +1,118 @@
+"""docs/recipes.md's tables, from what the lab measured."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from arms import ARMS
+
+from _common import table
+from hnhub.learn.statistics import Conclusion, conclude, sentence
+
+__all__ = ["write_page"]
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
+MEASURE, MARGIN = "nDCG@10", 0.01
+MODELS = {"static": "WordLlama's static embeddings (256 numbers)", "minilm": "all-MiniLM-L6-v2, texts cut at 96 tokens"}
+_MARKS = {"better": "**better**", "worse": "worse", "equivalent": "equal", "undecided": ""}
+
+
+def write_page(out: Path) -> None:
+    """Write the tables between the page's markers, and all figures to results.json in `out`."""
+    parts, results = [], {}
+    for model, label in MODELS.items():
+        found = {path.name: _read(path) for path in sorted((out / "scores" / model).glob("*")) if path.is_dir()}
+        if not found:
+            continue
+        results[model] = {name: _as_json(one) for name, one in found.items()}
+        parts.append(f"### {label}\n\n{_table(found)}")
+        parts.append("\n".join(f"- {line}" for line in _sentences(found)))
+    (out / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if not PAGE.exists():
+        print("\n\n".join(parts))
+        return
+    start, end = "<!-- measured: recipes -->", "<!-- end: recipes -->"
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
+    tail = rest.partition(end)[2]
+    PAGE.write_text(f"{head}{start}\n\n" + "\n\n".join(parts) + f"\n\n{end}{tail}", encoding="utf-8")
+
+
+def _read(folder: Path) -> dict[str, object]:
+    """Scores [seeds, queries] by arm, which queries no arm's training touched, and the conclusions."""
+    base = pl.read_parquet(folder / "base" / "scores.parquet")
+    scores = {"base": base[MEASURE].to_numpy()[None], "bm25": pl.read_parquet(folder / "bm25" / "scores.parquet")[MEASURE].to_numpy()[None]}  # fmt: skip
+    touched: dict[str, np.ndarray] = {}
+    steps: dict[str, int] = {}
+    for arm in ARMS:
+        seeds = [pl.read_parquet(path) for path in sorted((folder / arm.name).glob("seed-*/scores.parquet"))]
+        if seeds:
+            scores[arm.name] = np.stack([one[MEASURE].to_numpy() for one in seeds])
+            touched[arm.name] = np.any([one["contaminated"].to_numpy() for one in seeds], axis=0)
+            steps[arm.name] = json.loads((folder / arm.name / "seed-0" / "stage.json").read_text())["steps"]
+    pairs = [(name, "base") for name in scores if name != "base"]
+    everything = {c.system: c for c in conclude(scores, pairs, margin=MARGIN)} if pairs else {}
+    clean: dict[str, Conclusion] = {}
+    if touched:
+        kept = ~np.any(list(touched.values()), axis=0)
+        if kept.sum() > 1:
+            own = {name: values[:, kept] for name, values in scores.items()}
+            clean = {c.system: c for c in conclude(own, pairs, margin=MARGIN)}
+    return {"scores": scores, "all": everything, "clean": clean, "steps": steps}
+
+
+def _table(found: dict[str, dict[str, object]]) -> str:
+    header = ["arm", "what"]
+    for name, one in found.items():
+        clean = next(iter(one["clean"].values()), None)  # type: ignore[attr-defined]
+        queries = len(one["scores"]["base"][0])  # type: ignore[index]
+        header += [f"{name}, {queries}", f"clean, {clean.queries if clean else 0}"]
+    rows = [
+        header,
+        ["`base`", "the model as it is", *_cells(found, "base")],
+        ["`bm25`", "BM25 itself", *_cells(found, "bm25")],
+    ]
+    for arm in ARMS:
+        if any(arm.name in one["scores"] for one in found.values()):  # type: ignore[operator]
+            rows.append([f"`{arm.name}`", arm.says, *_cells(found, arm.name)])
+    return table(rows)
+
+
+def _cells(found: dict[str, dict[str, object]], arm: str) -> list[str]:
+    cells = []
+    for one in found.values():
+        scores, everything, clean = one["scores"], one["all"], one["clean"]
+        if arm not in scores:  # type: ignore[operator]
+            cells += ["", ""]
+            continue
+        values = scores[arm].mean(axis=1)  # type: ignore[index]
+        spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+        told = everything.get(arm)  # type: ignore[attr-defined]
+        cells.append(f"{values.mean():.3f}{spread} {_MARKS[told.verdict] if told else ''}".strip())
+        own = clean.get(arm)  # type: ignore[attr-defined]
+        cells.append(
+            f"{own.difference:+.3f} [{own.low:+.3f}, {own.high:+.3f}] {_MARKS[own.verdict]}".strip() if own else ""
+        )
+    return cells
+
+
+def _sentences(
+    found: dict[str, dict[str, object]], arms: Sequence[str] = ("best-merge-0.5", "best-clean")
+) -> list[str]:
+    """The verdicts in full, of what the defaults are."""
+    lines = []
+    for name, one in found.items():
+        for arm in arms:
+            for part, label in (("all", name), ("clean", f"{name} without contaminated queries")):
+                if arm in one[part]:  # type: ignore[operator]
+                    lines.append(sentence(one[part][arm], MEASURE, label))  # type: ignore[index]
+    return lines
+
+
+def _as_json(one: dict[str, object]) -> dict[str, object]:
+    return {
+        "means": {name: values.mean(axis=1).tolist() for name, values in one["scores"].items()},  # type: ignore[attr-defined]
+        **{part: {name: c.as_json() for name, c in one[part].items()} for part in ("all", "clean")},  # type: ignore[attr-defined]
+        "steps": one["steps"],
+    }
