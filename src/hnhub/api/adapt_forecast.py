@@ -83,9 +83,9 @@ def _training_time(way: Adapting, data: BuildForecast) -> tuple[float | None, st
     s, rounds = way.settings, len(way.settings.seeds)
     settings = settings_for(way.model, **s.train)
     texts = data.queries * (2 + s.options.get("negatives", Recipe("").negatives))
-    passes = _PASSES + settings.cached
-    seconds = speed.document * (texts * passes * settings.epochs * rounds + way.corpus.documents * (1 + rounds))
-    told = f"training: {texts:,} texts, {settings.epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
+    passes, epochs = _PASSES + settings.cached, settings.passes(data.queries)
+    seconds = speed.document * (texts * passes * epochs * rounds + way.corpus.documents * (1 + rounds))
+    told = f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
     return (
         seconds,
         f"{told}, {speed.measured:,} passages encoded here to measure; and the corpus once untrained, once a seed",

@@ -1,5 +1,6 @@
 """Every decision of a training, in one place. What each was measured to be worth: docs/recipes.md."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ divergence, MarginMSE), or both (`mix`)."""
 
 DISTILLED = ("mix", "kl", "margin-mse")
 """The losses that need the scores of `<config>-scored`."""
+
+_STEPS, _MOST_PASSES = 120, 20
 
 _RERANKED = ("ranking", "kl", "margin-mse")
 """The losses of a cross-encoder."""
@@ -101,6 +104,12 @@ class TrainSettings:
     def scored(self) -> bool:
         """Whether rows come with a teacher's scores."""
         return self.loss in DISTILLED
+
+    def passes(self, rows: int, processes: int = 1) -> float:
+        """The epochs; where none are given, so many that a small dataset is seen often and a large one once."""
+        if self.epochs is not None:
+            return self.epochs
+        return float(min(_MOST_PASSES, max(1, math.ceil(_STEPS * self.batch * processes / max(1, rows)))))
 
 
 def settings_for(model: str, preset: str | None = None, **given: Any) -> TrainSettings:

@@ -10,19 +10,14 @@ from hnhub.stages import fingerprint
 
 __all__ = ["epochs_for", "rows_of_passes"]
 
-_STEPS, _MOST = 120, 20
-
 _SEVERAL = 4
 """Positives of a row of LSEPair."""
 
 
 def epochs_for(rows: pl.DataFrame, settings: TrainSettings, processes: int) -> float:
-    """The settings' passes; where they say none, so many that a small dataset is seen often and a large one once."""
-    if settings.epochs is not None:
-        return settings.epochs
+    """The passes of the settings over these rows, or over their queries where a pass takes one positive of each."""
     one = settings.positives == "one" or settings.loss == "lsepair"
-    steps = (rows["query"].n_unique() if one else rows.height) / (settings.batch * processes)
-    return float(min(_MOST, max(1, math.ceil(_STEPS / steps))))
+    return settings.passes(rows["query"].n_unique() if one else rows.height, processes)
 
 
 def rows_of_passes(rows: pl.DataFrame, settings: TrainSettings) -> tuple[pl.DataFrame, float]:
