@@ -85,7 +85,9 @@ def _training_time(way: Adapting, data: BuildForecast) -> tuple[float | None, st
     texts = data.queries * (2 + s.options.get("negatives", Recipe("").negatives))
     passes, epochs = _PASSES + settings.cached, settings.passes(data.queries)
     seconds = speed.document * (texts * passes * epochs * rounds + way.corpus.documents * (1 + rounds))
-    told = f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
+    told = (
+        f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
+    )
     return (
         seconds,
         f"{told}, {speed.measured:,} passages encoded here to measure; and the corpus once untrained, once a seed",
