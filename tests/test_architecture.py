@@ -53,6 +53,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("numpy", "polars", "pyarrow"),
     ),
     "rows": (FOUNDATION, ("numpy", "polars", "pyarrow", "yaml")),
+    "layouts": ((*FOUNDATION, "rows"), ("polars", "yaml")),
     "publish": (
         (*FOUNDATION, "corpus", "rows"),
         ("polars", "pyarrow", "datasets", "fsspec", "huggingface_hub", "jinja2", "matplotlib", "yaml"),
@@ -97,6 +98,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "queries",
             "negatives",
             "rows",
+            "layouts",
             "publish",
             "learn",
             "adaptation",

@@ -20,6 +20,7 @@ __all__ = [
     "Comparison",
     "Corpus",
     "Evaluation",
+    "Exported",
     "Mined",
     "Page",
     "Plan",
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "errors",
     "evaluate",
+    "export",
     "load_run",
     "mine",
     "open_corpus",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from hnhub.api.build import build
     from hnhub.api.compare import Comparison, Verdict, compare, verdict
     from hnhub.api.evaluate import evaluate
+    from hnhub.api.export import Exported, export
     from hnhub.api.inputs import open_corpus
     from hnhub.api.mine import Mined, mine
     from hnhub.api.push import plan_push, push
@@ -74,6 +77,7 @@ else:
         "hnhub.api.build": ("build",),
         "hnhub.api.compare": ("Comparison", "Verdict", "compare", "verdict"),
         "hnhub.api.evaluate": ("evaluate",),
+        "hnhub.api.export": ("Exported", "export"),
         "hnhub.api.inputs": ("open_corpus",),
         "hnhub.api.mine": ("Mined", "mine"),
         "hnhub.api.push": ("plan_push", "push"),
