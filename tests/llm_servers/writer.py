@@ -100,6 +100,11 @@ _FORMS = {
     "hard question": ("Somebody has to design for {0}, while {1} is given and {2} is not. What should they look at?",),
 }
 
+_FRAMES = {
+    "question": ("what is known about {0}", "how does one deal with {0}", "which results are there on {0}"),
+    "claim": ("{0} can be told in advance", "{0} matters in practice"),
+}
+
 
 class Writer:
     """Answers the prompts of queries and of their judge, and any other by a sentence of rare words."""
@@ -126,9 +131,26 @@ class Writer:
             one, other = (self._words(text, seed)[0] for text in second.groups())
             return json.dumps({"query": f"how do {one} and {other} go together"})
         passage = re.search(r"Passage: (.*)\n\nWrite", asked, re.DOTALL)
-        words = self._words(passage[1] if passage else asked, seed)
-        form = random.Random(seed).choice(_FORMS.get(kind[1], _QUESTIONS))
-        return json.dumps({"query": form.format(*words)})
+        text = passage[1] if passage else asked
+        chance = random.Random(seed)
+        if kind[1] in ("question", "claim") and (phrase := self._phrase(text, chance)):
+            frame = chance.choice(_FRAMES[kind[1]])
+            return json.dumps({"query": frame.format(phrase)})
+        form = chance.choice(_FORMS.get(kind[1], _QUESTIONS))
+        return json.dumps({"query": form.format(*self._words(text, seed))})
+
+    def _phrase(self, passage: str, chance: random.Random) -> str | None:
+        """A sentence of the passage, mostly its first, without its small words and a third of the others; None if there is none.
+
+        What is left is in no word rarer than a reader's question would have it: the passage's rarest words are left out first.
+        """
+        sentences = [one for one in re.split(r"[.;:?]\s", passage.lower()) if len(_WORD.findall(one)) >= 6]
+        if not sentences:
+            return None
+        words = [word for word in _WORD.findall(chance.choice([sentences[0], *sentences])) if self._tells(word)]
+        rarest = sorted(set(words), key=self._rarity, reverse=True)[: len(words) // 5]
+        kept = [word for word in words if word not in rarest and chance.random() > 0.25][:9]
+        return " ".join(kept) if len(kept) >= 4 else None
 
     def _words(self, passage: str, seed: int) -> list[str]:
         """Three words or pairs of neighbours that tell the passage apart, drawn among the best eight."""

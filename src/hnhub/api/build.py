@@ -113,8 +113,10 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
 
 
 @contextmanager
-def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildOptions) -> Iterator[Job]:
-    """A build as the options say, its model open. Everything that is given is checked before anything runs."""
+def opened_job(
+    corpus: CorpusLike | Documents, name: str | None, options: BuildOptions, *, ask: bool = True
+) -> Iterator[Job]:
+    """A build as the options say, its model open (without `ask` there is none). Everything that is given is checked first."""
     decision = decide(_called(corpus, name), options)
     source = source_of(corpus, name)
     recipe = replace(decision.recipe, corpus=_called(corpus, name) or source.name)
@@ -124,7 +126,7 @@ def opened_job(corpus: CorpusLike | Documents, name: str | None, options: BuildO
     folder = _run_folder(os.fspath(options.get("out", "runs")))
     with (
         opened_engine(options) as engine,
-        opened_models(recipe, options, engine) if prompts else nullcontext(()) as models,
+        opened_models(recipe, options, engine) if prompts and ask else nullcontext(()) as models,
     ):
         yield Job(
             recipe=recipe,

@@ -29,7 +29,7 @@ from typing import Any, cast
 
 from hnhub.api.build import BuildOptions, build, decide
 from hnhub.api.forecast import forecast_build
-from hnhub.errors import HnhubError, InputError, UsageError
+from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.hub import check_repo_name
 from hnhub.publish.plan import Plan, read_folder
 from hnhub.publish.push import Pushed, Target, plan_push, push
@@ -154,6 +154,12 @@ class Forecast:
     item: Item
     to_build: tuple[str, ...]
     push: Plan | None
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """At most."""
+    note: str | None = None
+    """What could not be looked at."""
 
 
 def forecast_release(items: Sequence[Item]) -> list[Forecast]:
@@ -161,11 +167,30 @@ def forecast_release(items: Sequence[Item]) -> list[Forecast]:
     found = []
     for item in items:
         corpus, name = item.source
-        steps = forecast_build(corpus, name, item.options).steps
+        note = None
+        try:
+            steps = forecast_build(corpus, name, item.options).steps
+        except ServiceError as error:
+            note = error.what
+            try:
+                steps = forecast_build(corpus, name, item.options, ask=False).steps
+            except ServiceError as error:  # not the endpoint, but the Hub
+                found.append(Forecast(item, (), None, note=error.what))
+                continue
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
         plan = None if left else plan_push(read_folder(_build(item)), item.target.repo)
-        found.append(Forecast(item, left, plan))
+        found.append(
+            Forecast(
+                item,
+                left,
+                plan,
+                sum(step.requests or 0 for step in steps),
+                sum(step.prompt_tokens or 0 for step in steps),
+                sum(step.completion_tokens or 0 for step in steps),
+                note,
+            )
+        )
     return found
 
 

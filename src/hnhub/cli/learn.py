@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -231,16 +232,23 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
 @click.command(
     cls=Command,
     examples=(
+        "hnhub compare compare/paper.toml --dry-run",
         "hnhub compare compare/scifact.toml",
         "hnhub compare compare/scifact.toml --out runs/compare/scifact",
     ),
 )
 @click.argument("plan", type=_FILE)
 @click.option("--out", type=_FOLDER, help="[default: runs/compare/<the plan's name>]")
+@click.option("--dry-run", is_flag=True, help="Say what it would take, and what is missing for it.")
 @as_json
-def compare(plan: Path, out: Path | None, as_json: bool) -> None:
+def compare(plan: Path, out: Path | None, dry_run: bool, as_json: bool) -> None:
     """Train and evaluate what PLAN (a TOML file) says, and say what may be concluded. Goes on from what is there."""
     from hnhub.api.compare import compare as carry_out
+    from hnhub.api.compare_forecast import forecast_compare
 
+    if dry_run:
+        taken = forecast_compare(plan)
+        click.echo(json.dumps(asdict(taken), indent=1) if as_json else str(taken))
+        return
     found = carry_out(plan, out=out)
     click.echo(json.dumps(found.results, indent=1, ensure_ascii=False) if as_json else repr(found))

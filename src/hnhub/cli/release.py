@@ -32,8 +32,14 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
 
     items = library.read_plan(plan).items(endpoints)
     if dry_run:
-        for found in library.forecast_release(items):
+        forecasts = library.forecast_release(items)
+        for found in forecasts:
             click.echo(_forecast(found))
+        if asked := sum(found.requests for found in forecasts):
+            read, written = (
+                sum(getattr(found, name) for found in forecasts) for name in ("prompt_tokens", "completion_tokens")
+            )
+            click.echo(f"\n{asked:,} requests, {read:,} tokens in, at most {written:,} out")
         return
 
     def told(outcome: "Outcome") -> None:
@@ -51,5 +57,11 @@ def _forecast(found: "Forecast") -> str:
     repo = found.item.target.repo
     where = f"{found.item.corpus} -> {repo}"
     if found.push is None:
-        return f"{where}: to build {', '.join(found.to_build)}; then one commit"
+        if not found.to_build:
+            return f"{where}: can't be told ({found.note})"
+        asked = (
+            f"; {found.requests:,} requests, {found.prompt_tokens:,} tokens in, at most {found.completion_tokens:,} out"
+        )
+        note = f"\n  without a look at the endpoint: {found.note}" if found.note else ""
+        return f"{where}: to build {', '.join(found.to_build)}{asked if found.requests else ''}; then one commit{note}"
     return f"{where}: built\n{plan_table(found.push, repo)}"

@@ -6,6 +6,7 @@ goes wherever an id or a folder does, in this process.
 
 import hashlib
 import json
+import re
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class ModelRef:
 def resolve(model: str) -> ModelRef:
     """Find a model's revision: an object's or a folder's content, the commit in the local Hub cache, or the Hub's current commit.
 
+    `owner/name@<commit>` names one.
     Raises InputError if it is neither a folder with files nor a model on the Hub, ServiceError if the Hub doesn't answer.
     """
     name, is_object, digits = model.rpartition(_OBJECT)
@@ -62,6 +64,11 @@ def resolve(model: str) -> ModelRef:
     folder = Path(model).expanduser()
     if folder.is_dir():
         return ModelRef(folder.resolve().name, f"sha256:{_folder_hash(folder)}", str(folder))
+    hub_id, at, commit = model.partition("@")
+    if at:
+        if not re.fullmatch("[0-9a-f]{40}", commit):
+            raise InputError(f"{model}: {commit!r} is no commit", do="give all 40 digits of one, or leave it out")
+        return ModelRef(hub_id, commit, hub_id)
     if model.count("/") > 1 or model.startswith((".", "/", "~")):
         raise InputError(f"{model}: no such folder", do="give a model's folder or its id on the Hub")
     snapshot = _cached_snapshot(model)
@@ -185,14 +192,15 @@ def _content(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _cached_snapshot(model: str) -> Path | None:
-    """The folder, named by the commit, in which the local Hub cache keeps the model."""
+    """The folder, named by the commit, in which the local Hub cache keeps the model (at `@<commit>`, if it names one)."""
     from huggingface_hub import constants, file_download
 
-    cache = Path(constants.HF_HUB_CACHE) / file_download.repo_folder_name(repo_id=model, repo_type="model")
+    hub_id, _, commit = model.partition("@")
+    cache = Path(constants.HF_HUB_CACHE) / file_download.repo_folder_name(repo_id=hub_id, repo_type="model")
     main = cache / "refs" / "main"
-    if not main.is_file():
+    if not commit and not main.is_file():
         return None
-    snapshot = cache / "snapshots" / main.read_text(encoding="ascii").strip()
+    snapshot = cache / "snapshots" / (commit or main.read_text(encoding="ascii").strip())
     return snapshot if (snapshot / "config.json").exists() else None
 
 
