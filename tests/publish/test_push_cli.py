@@ -74,6 +74,44 @@ def test_publish_and_fetch_and_compare(hub: HubServer, run: Run, dataset: Path, 
     assert "is there already" in run("pull", "ann/tiny", "--out", tmp_path / "got", code=2).stderr
 
 
+def test_the_page_goes_along_and_into_a_space(hub: HubServer, run: Run, tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path)
+    asked = ("push", folder, "--repo", "ann/looked-at", "--with-page", "--space", "ann/looked-at-page")
+    assert "leave out --with-page" in run(*asked, "--dry-run", code=2).stderr
+    assert not (folder / "page.html").exists()
+    done = json.loads(run(*asked, "--json").stdout)
+    assert done["space"] == f"{hub.url}/spaces/ann/looked-at-page"
+    page = (folder / "page.html").read_bytes()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "in the Space [ann/looked-at-page](https://huggingface.co/spaces/ann/looked-at-page)" in card
+    assert "by [page.html](page.html), one file" in card
+    tree = hub.store.repos["space", "ann/looked-at-page"].find("main").tree
+    assert {"README.md", "index.html", "hnhub.json"} <= set(tree)
+    assert (
+        hashlib.sha256(page).hexdigest()
+        == json.loads(hub.store.blobs[tree["hnhub.json"].sha256])["files"]["index.html"]
+    )
+    assert run("validate", folder).returncode == 0
+    run("pull", "ann/looked-at", "--out", tmp_path / "got")
+    assert (tmp_path / "got" / "page.html").read_bytes() == page
+
+    sent = len([line for line in hub.log if "/commit/" in line.path])
+    assert "nothing to commit" in run(*asked).stdout
+    assert len([line for line in hub.log if "/commit/" in line.path]) == sent
+
+
+def test_somebody_elses_space_is_left_alone(hub: HubServer, run: Run, tmp_path: Path) -> None:
+    hub.store.create("space", "ann/demo", "ann")
+    other = hub.store.repos["space", "ann/demo"]
+    first = other.find("main")
+    tree = {**first.tree, "app.py": hub.store.put(b"print()", lfs=False)}
+    other.branches["main"] = hub.store.commit(other, first, tree, "mine", "ann").sha
+    folder = make_dataset(tmp_path)
+    told = run("push", folder, "--repo", "ann/looked-at-too", "--space", "ann/demo", code=2).stderr
+    assert "is a Space of another kind" in told
+    assert other.find("main").tree == tree
+
+
 def test_a_failed_verification_says_what_to_do(hub: HubServer, run: Run, dataset: Path) -> None:
     path = "data/bm25/train-00000-of-00001.parquet"
     sha256 = json.loads((dataset / "manifest.json").read_text())["files"][path]["sha256"]

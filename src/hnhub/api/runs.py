@@ -148,6 +148,8 @@ class Run:
         gated: Literal["auto", "manual"] | None = None,
         pull_request: bool = False,
         force: bool = False,
+        with_page: bool = False,
+        space: str | None = None,
     ) -> Pushed:
         """Publish it; see `hnhub.push`."""
         from hnhub.api.push import push
@@ -162,6 +164,8 @@ class Run:
             gated=gated,
             pull_request=pull_request,
             force=force,
+            with_page=with_page,
+            space=space,
         )
 
     def __repr__(self) -> str:

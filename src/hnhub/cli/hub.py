@@ -8,6 +8,7 @@ import click
 
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
+from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
     from hnhub.publish.diff import Difference
@@ -38,6 +39,8 @@ _SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
     "--gated", type=click.Choice(["auto", "manual"]), help="Readers have to ask; granted at once, or by hand."
 )
 @click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing to main.")
+@click.option("--with-page", is_flag=True, help="Put the page of `hnhub view` along, linked from the card.")
+@click.option("--space", metavar="NS/NAME", help="Show that page in this static Space; made if it is missing.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite what others put or changed where our files go.")
 @as_json
@@ -50,6 +53,8 @@ def push(path: Path, repo: str, dry_run: bool, as_json: bool, **target: Any) -> 
     from hnhub.api.push import plan_push
     from hnhub.api.push import push as publish
 
+    if dry_run and (target["with_page"] or target["space"]):
+        raise UsageError("the page is made when it is pushed", do="leave out --with-page and --space to see the plan")
     if dry_run:
         plan = plan_push(path, repo)
         click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan_table(plan, repo))
@@ -80,6 +85,7 @@ def _told(done: "Pushed") -> str:
     lines.append(f"verified: {done.verified} loads agree with the manifest" if done.verified else "verified before")
     lines += [f"tag {done.tag}"] if done.tag else []
     lines += [f"collection {done.collection}"] if done.collection else []
+    lines += [f"space {done.space}"] if done.space else []
     return "\n".join([*lines, done.url])
 
 

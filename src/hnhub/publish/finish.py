@@ -13,7 +13,10 @@ from hnhub.publish.plots import draw_plots
 from hnhub.records import Recipe
 from hnhub.stages import file_sha256, write_atomically
 
-__all__ = ["finish", "rewrite_card", "write_card"]
+__all__ = ["PAGE", "finish", "rewrite_card", "write_card"]
+
+PAGE = "page.html"
+"""The page of `hnhub view` in a dataset's folder."""
 
 
 def finish(
@@ -57,11 +60,15 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
         draw_plots(folder, facts["stats"])
 
 
-def rewrite_card(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest."""
+def rewrite_card(folder: Path, facts: Mapping[str, Any], *, page: str | None = None) -> None:
+    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest; `page` as `PAGE` too."""
     write_card(folder, facts)
+    if page is not None:
+        write_atomically(folder / PAGE, page)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
+    if page is not None:
+        manifest["files"].setdefault(PAGE, {})
     for name, entry in manifest["files"].items():
         if not name.startswith(("data/", "ledger/")):
             entry |= {"sha256": file_sha256(folder / name), "size": (folder / name).stat().st_size}

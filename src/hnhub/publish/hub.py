@@ -67,12 +67,12 @@ def check_repo_name(repo: str) -> str:
     return repo
 
 
-def fetch(api: "HfApi", repo: str, revision: str, path: str) -> bytes:
-    """A small file of a dataset repository, from the Hub and from no cache."""
+def fetch(api: "HfApi", repo: str, revision: str, path: str, *, kind: str = "dataset") -> bytes:
+    """A small file of a repository, from the Hub and from no cache."""
     from huggingface_hub import get_session, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-    url = hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=api.endpoint)
+    url = hf_hub_url(repo, path, repo_type=kind, revision=revision, endpoint=api.endpoint)
     response = get_session().get(url, headers=build_hf_headers(token=api.token))
     hf_raise_for_status(response)
     return response.content

@@ -67,6 +67,8 @@ class Pushed:
     """How many loads of a config's split were compared with the manifest; 0 if there was nothing to do."""
     tag: str | None
     collection: str | None
+    space: str | None = None
+    """The address of the Space that shows its page."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""

@@ -40,7 +40,7 @@ def read_view(folder: Path, shown: Shown) -> dict[str, Any]:
         for split, query_id, query, positive_ids in frozen.iter_rows()
     }
     for method in methods:
-        for row in _candidates(folder, method, list(wanted), shown.others).iter_rows(named=True):
+        for row in _candidates(folder, method, list(wanted), shown).iter_rows(named=True):
             _add(queries[row["query_id"]], method, row, texts, provenance)
     _tell_lost(folder, queries)
     common = _compare(queries.values(), texts)
@@ -91,18 +91,18 @@ def _drawn(folder: Path, method: str, shown: Shown) -> list[tuple[str, int]]:
     return draw_rows(chosen.collect(engine="streaming"), method, shown.sample or 0, shown.seed)
 
 
-def _candidates(folder: Path, method: str, wanted: list[str], others: int) -> pl.DataFrame:
+def _candidates(folder: Path, method: str, wanted: list[str], shown: Shown) -> pl.DataFrame:
     """Positives, negatives, and of what was not chosen the first by rank, what was dropped or promoted before the rest."""
     rows = _scored(folder, method).filter(pl.col("query_id").is_in(wanted)).collect(engine="streaming")
     taken = (pl.col("label") == 1) | pl.col("position").is_not_null()
     beside = rows.filter(~taken).sort(pl.col("verdict") == "keep", "rank", nulls_last=True, maintain_order=True)
-    beside = beside.group_by("query_id", maintain_order=True).head(others)
+    beside = beside.group_by("query_id", maintain_order=True).head(shown.others)
     rows = pl.concat([rows.filter(taken), beside.select(rows.columns)])
     rows = rows.sort("position", "rank", nulls_last=True, maintain_order=True)
     key = pl.coalesce("document_id", "text").alias("key")
     rows = rows.join(_told(folder, method), on=["query_id", "document_id"], how="left", maintain_order="left")
     rows = rows.with_columns(key).join(
-        _judged(folder, method), on=["query_id", "key"], how="left", maintain_order="left"
+        _judged(folder, method, published=shown.published), on=["query_id", "key"], how="left", maintain_order="left"
     )
     made_by = [field.name for field in PROVENANCE.fields if field.name != "seed"]
     fields = [pl.col("provenance").struct.field(name) for name in made_by]
@@ -119,10 +119,10 @@ def _told(folder: Path, method: str) -> pl.DataFrame:
     return pl.read_parquet(path, columns=list(columns)).drop_nulls().unique(columns[:2], keep="first")
 
 
-def _judged(folder: Path, method: str) -> pl.DataFrame:
+def _judged(folder: Path, method: str, *, published: bool) -> pl.DataFrame:
     """The judge's scores, where the run is at hand: they are not published."""
     path = folder.parent / "judgements" / method / "judgements.parquet"
-    if folder.name != "dataset" or not path.is_file():
+    if published or folder.name != "dataset" or not path.is_file():
         return pl.DataFrame(schema={"query_id": pl.String, "key": pl.String, "judge": pl.Float64})
     rows = pl.read_parquet(path, columns=["query_id", "document_id", "text", "score"])
     key = pl.coalesce("document_id", "text").alias("key")

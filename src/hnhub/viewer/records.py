@@ -23,6 +23,8 @@ class Shown:
     sample: int | None = None
     """Instead: so many negatives a method, drawn by the seed, for an estimate of how many are false."""
     seed: int = 0
+    published: bool = False
+    """Only what is published, so that anyone's copy gives the same page: no scores of a judge."""
     others: int = 5
     """Candidates of a query and a method beside its negatives, those that were dropped or promoted first."""
 
