@@ -14,6 +14,7 @@ from hnhub.corpus.citations import BEIR, CITATIONS
 from hnhub.errors import InputError
 
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "beir.json"
+REVISIONS = FACTS.with_name("mteb-revisions.json")
 BEIR_CORPORA = [
     "arguana",
     "bioasq",
@@ -58,6 +59,11 @@ def test_entry_holds_together(spec: CorpusSpec) -> None:
     assert spec.drop_same_id == (spec.name in SAME_ID)
     for revision in (spec.revision, spec.qrels_revision):
         assert revision is None or re.fullmatch(r"[0-9a-f]{40}", revision)
+    assert spec.hub_id is None or spec.revision, "every corpus on the Hub is pinned"
+    assert spec.qrels_hub_id is None or spec.qrels_revision
+    if spec.hub_id and spec.hub_id.startswith("mteb/"):
+        assert spec.mteb
+        assert (spec.hub_id, spec.revision) == (spec.mteb.repo, spec.mteb.revision)
     assert (spec.hub_id is None) == (spec.access == "gated" or spec.name == "pydocs")
     if spec.access == "gated":
         assert spec.redistributable is False
@@ -118,6 +124,15 @@ def test_agrees_with_the_collected_facts() -> None:
         assert spec.judged_queries == fact["judged_queries"]
         assert spec.licence == fact["licence_tag"]
         assert spec.access == fact["access"]
-        assert (spec.hub_id, spec.qrels_hub_id) == (fact["hub_id"], fact.get("qrels_hub_id"))
-        assert spec.mteb_id == fact["mteb_id"]
+        if spec.hub_id and spec.hub_id.startswith("BeIR/"):
+            assert (spec.hub_id, spec.qrels_hub_id) == (fact["hub_id"], fact.get("qrels_hub_id"))
+        assert (spec.mteb.repo if spec.mteb else None) == fact["mteb_id"]
         assert {f"bm25_{kind}": figures for kind, figures in spec.bm25.items()} == fact.get("bm25", {})
+
+
+def test_commits_are_those_that_mteb_pins() -> None:
+    tasks = [spec.mteb for spec in CATALOG.values() if spec.mteb]
+    assert len({task.name for task in tasks}) == len(tasks) == 26
+    if REVISIONS.is_file():
+        pinned = json.loads(REVISIONS.read_text(encoding="utf-8"))["revisions"]
+        assert {task.repo: task.revision for task in tasks} == pinned

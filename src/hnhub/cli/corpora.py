@@ -39,14 +39,26 @@ def corpora(name: str | None, as_json: bool) -> None:
 
 
 def _table(specs: Iterable[CorpusSpec]) -> list[str]:
-    head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from")
+    head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from", "revision")
     rows: list[Sequence[str]] = [head]
     for spec in specs:
         splits = [f"{spec.judged_queries[split]:,}" if split in spec.judged_queries else "" for split in head[2:5]]
         bm25 = f"{spec.bm25['flat']['nDCG@10']:.4f}" if spec.bm25 else ""
         documents = f"{spec.documents:,}" if spec.documents else ""
         publish = _TEXT[spec.redistributable]
-        rows.append((spec.name, documents, *splits, spec.licence, publish, spec.family, bm25, _from(spec)))
+        rows.append(
+            (
+                spec.name,
+                documents,
+                *splits,
+                spec.licence,
+                publish,
+                spec.family,
+                bm25,
+                _from(spec),
+                (spec.revision or "")[:12],
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     right = {1, 2, 3, 4, 8}
     return [
@@ -61,7 +73,7 @@ def _table(specs: Iterable[CorpusSpec]) -> list[str]:
 def _from(spec: CorpusSpec) -> str:
     if spec.hub_id is None:
         return "your own copy" if spec.access == "gated" else "Python"
-    return "Hub, pinned" if spec.revision else "Hub, newest"
+    return spec.hub_id if spec.revision else f"{spec.hub_id}, newest"
 
 
 def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
@@ -80,8 +92,8 @@ def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
     ):
         if repo:
             yield what, f"{repo} @ {revision or 'the newest commit, recorded in the run'}"
-    if spec.mteb_id:
-        yield "mteb", spec.mteb_id
+    if spec.mteb:
+        yield "mteb", f"{spec.mteb.name}: {spec.mteb.repo} @ {spec.mteb.revision}"
     yield "queries are", f"{spec.family}: {FAMILIES[spec.family]}"
     if spec.drop_same_id:
         yield "in evaluation", "a document whose id equals the query's is dropped from the ranking"

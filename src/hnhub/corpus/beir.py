@@ -2,14 +2,15 @@
 
 Counts: ir_datasets' metadata and mteb's (the forums' queries: ir_datasets). Licence tags: mteb's task metadata; BeIR's
 own cards say cc-by-sa-4.0 for every corpus, so a tag is where to start, not advice. BM25: Anserini's reproduction
-configs at commit 81e3414, k1 0.9, b 0.4, test split. Revisions: commits that were seen to hold these counts (SciFact),
-or that published code pins (the others); None is looked up when the corpus is loaded. The same document and query id
+configs at commit 81e3414, k1 0.9, b 0.4, test split. Revisions: commits that were seen to hold these counts (SciFact's BeIR
+repositories), or that published code pins; where BeIR's is not pinned by anyone, the text comes from mteb's repository. The same document and query id
 means a copy of the query on ArguAna, Quora, FiQA, FEVER and MS MARCO only.
 """
 
 from collections.abc import Mapping
 
 from hnhub.corpus.citations import CITATIONS
+from hnhub.corpus.mteb import MTEB
 from hnhub.corpus.spec import CorpusSpec
 
 __all__ = ["FORUMS", "SPECS"]
@@ -40,7 +41,7 @@ _OPEN = (
         revision="a918e0d11a77ed33f42f29d98340b655593b96ad",
         qrels_hub_id="BeIR/msmarco-qrels",
         qrels_revision="253fbf8a3f8d4a0932b63882b5162bedc84779f5",
-        mteb_id="mteb/msmarco",
+        mteb=MTEB["msmarco"],
         citation=CITATIONS["msmarco"],
         family="question",
         evaluation_splits=("test", "dev"),
@@ -55,9 +56,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=None,
         licence_note="papers of CORD-19 under licences of their own; BeIR's card says cc-by-sa-4.0",
-        hub_id="BeIR/trec-covid",
-        qrels_hub_id="BeIR/trec-covid-qrels",
-        mteb_id="mteb/trec-covid",
+        hub_id=MTEB["trec-covid"].repo,
+        revision=MTEB["trec-covid"].revision,
+        mteb=MTEB["trec-covid"],
         citation=CITATIONS["trec-covid"],
         family="health",
         bm25=_bm25((0.5947, 0.1091), (0.6559, 0.1141)),
@@ -75,7 +76,7 @@ _OPEN = (
         revision="b5026a0e96e8a7ac4f95f482a596389289d46269",
         qrels_hub_id="BeIR/nfcorpus-qrels",
         qrels_revision="a451b3b26d3ae1358f259c1a3a4dd61fcea35a65",
-        mteb_id="mteb/nfcorpus",
+        mteb=MTEB["nfcorpus"],
         citation=CITATIONS["nfcorpus"],
         family="health",
         bm25=_bm25((0.3218, 0.2457), (0.3254, 0.2500)),
@@ -89,9 +90,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=True,
         licence_note="sources disagree: BeIR's card says cc-by-sa-4.0; under the tag, non-commercially only",
-        hub_id="BeIR/nq",
-        qrels_hub_id="BeIR/nq-qrels",
-        mteb_id="mteb/nq",
+        hub_id=MTEB["nq"].repo,
+        revision=MTEB["nq"].revision,
+        mteb=MTEB["nq"],
         citation=CITATIONS["nq"],
         family="question",
         bm25=_bm25((0.3055, 0.7513), (0.3285, 0.7597)),
@@ -104,9 +105,9 @@ _OPEN = (
         licence="cc-by-sa-4.0",
         licence_source=_MTEB,
         redistributable=True,
-        hub_id="BeIR/hotpotqa",
-        qrels_hub_id="BeIR/hotpotqa-qrels",
-        mteb_id="mteb/hotpotqa",
+        hub_id=MTEB["hotpotqa"].repo,
+        revision=MTEB["hotpotqa"].revision,
+        mteb=MTEB["hotpotqa"],
         citation=CITATIONS["hotpotqa"],
         family="question",
         bm25=_bm25((0.6330, 0.7957), (0.6027, 0.7400)),
@@ -120,9 +121,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=None,
         licence_note="BeIR's card says cc-by-sa-4.0",
-        hub_id="BeIR/fiqa",
-        qrels_hub_id="BeIR/fiqa-qrels",
-        mteb_id="mteb/fiqa",
+        hub_id=MTEB["fiqa"].repo,
+        revision=MTEB["fiqa"].revision,
+        mteb=MTEB["fiqa"],
         citation=CITATIONS["fiqa"],
         family="question",
         drop_same_id=True,
@@ -136,9 +137,9 @@ _OPEN = (
         licence="cc-by-sa-4.0",
         licence_source=_MTEB,
         redistributable=True,
-        hub_id="BeIR/arguana",
-        qrels_hub_id="BeIR/arguana-qrels",
-        mteb_id="mteb/arguana",
+        hub_id=MTEB["arguana"].repo,
+        revision=MTEB["arguana"].revision,
+        mteb=MTEB["arguana"],
         citation=CITATIONS["arguana"],
         family="argument",
         drop_same_id=True,
@@ -152,9 +153,9 @@ _OPEN = (
         licence="cc-by-sa-4.0",
         licence_source=_MTEB,
         redistributable=True,
-        hub_id="BeIR/webis-touche2020",
-        qrels_hub_id="BeIR/webis-touche2020-qrels",
-        mteb_id="mteb/touche2020",
+        hub_id=MTEB["webis-touche2020"].repo,
+        revision=MTEB["webis-touche2020"].revision,
+        mteb=MTEB["webis-touche2020"],
         citation=CITATIONS["webis-touche2020"],
         family="argument",
         bm25=_bm25((0.4422, 0.5822), (0.3673, 0.5376)),
@@ -168,9 +169,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=None,
         licence_note="BeIR's card says cc-by-sa-4.0",
-        hub_id="BeIR/quora",
-        qrels_hub_id="BeIR/quora-qrels",
-        mteb_id="mteb/quora",
+        hub_id=MTEB["quora"].repo,
+        revision=MTEB["quora"].revision,
+        mteb=MTEB["quora"],
         citation=CITATIONS["quora"],
         family="duplicate-question",
         drop_same_id=True,
@@ -185,9 +186,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=True,
         licence_note="sources disagree: BeIR's card says cc-by-sa-4.0",
-        hub_id="BeIR/dbpedia-entity",
-        qrels_hub_id="BeIR/dbpedia-entity-qrels",
-        mteb_id="mteb/dbpedia",
+        hub_id=MTEB["dbpedia-entity"].repo,
+        revision=MTEB["dbpedia-entity"].revision,
+        mteb=MTEB["dbpedia-entity"],
         citation=CITATIONS["dbpedia-entity"],
         family="entity",
         bm25=_bm25((0.3180, 0.4682), (0.3128, 0.3981)),
@@ -200,9 +201,9 @@ _OPEN = (
         licence="cc-by-sa-4.0",
         licence_source=_MTEB,
         redistributable=True,
-        hub_id="BeIR/scidocs",
-        qrels_hub_id="BeIR/scidocs-qrels",
-        mteb_id="mteb/scidocs",
+        hub_id=MTEB["scidocs"].repo,
+        revision=MTEB["scidocs"].revision,
+        mteb=MTEB["scidocs"],
         citation=CITATIONS["scidocs"],
         family="title",
         bm25=_bm25((0.1490, 0.3477), (0.1581, 0.3561)),
@@ -216,9 +217,9 @@ _OPEN = (
         licence_source=_MTEB,
         redistributable=True,
         licence_note="sources disagree: BeIR's card says cc-by-sa-4.0; under the tag, non-commercially only",
-        hub_id="BeIR/fever",
-        qrels_hub_id="BeIR/fever-qrels",
-        mteb_id="mteb/fever",
+        hub_id=MTEB["fever"].repo,
+        revision=MTEB["fever"].revision,
+        mteb=MTEB["fever"],
         citation=CITATIONS["fever"],
         family="claim",
         drop_same_id=True,
@@ -232,9 +233,9 @@ _OPEN = (
         licence="cc-by-sa-4.0",
         licence_source=_MTEB,
         redistributable=True,
-        hub_id="BeIR/climate-fever",
-        qrels_hub_id="BeIR/climate-fever-qrels",
-        mteb_id="mteb/climate-fever",
+        hub_id=MTEB["climate-fever"].repo,
+        revision=MTEB["climate-fever"].revision,
+        mteb=MTEB["climate-fever"],
         citation=CITATIONS["climate-fever"],
         family="claim",
         bm25=_bm25((0.1651, 0.4249), (0.2129, 0.4357)),
@@ -253,7 +254,7 @@ _OPEN = (
         revision="b3b5335604bf5ee3c4447671af975ea25143d4f5",
         qrels_hub_id="BeIR/scifact-qrels",
         qrels_revision="2938d17dc3b09882fdb8c12bbbe2e2dc0e75a029",
-        mteb_id="mteb/scifact",
+        mteb=MTEB["scifact"],
         citation=CITATIONS["scifact"],
         family="claim",
         bm25=_bm25((0.6789, 0.9253), (0.6647, 0.9076)),
@@ -288,20 +289,20 @@ _GATED_SPECS = (
     _gated("robust04", "Robust04", (528_036, 249), "news", _bm25((0.4070, 0.3746), (0.4070, 0.3746))),
 )
 
-# forum -> documents, test queries, BM25 flat (nDCG@10, Recall@100), the commit that mteb pins
-_FORUM_FACTS: Mapping[str, tuple[int, int, tuple[float, float], str]] = {
-    "android": (22_998, 699, (0.3801, 0.6829), "f46a197baaae43b4f621051089b82a364682dfeb"),
-    "english": (40_221, 1_570, (0.3453, 0.5757), "ad9991cb51e31e31e430383c75ffb2885547b5f0"),
-    "gaming": (45_301, 1_595, (0.4822, 0.7651), "4885aa143210c98657558c04aaf3dc47cfb54340"),
-    "gis": (37_637, 885, (0.2901, 0.6119), "5003b3064772da1887988e05400cf3806fe491f2"),
-    "mathematica": (16_705, 804, (0.2015, 0.4877), "90fceea13679c63fe563ded68f3b6f06e50061de"),
-    "physics": (38_316, 1_039, (0.3214, 0.6326), "79531abbd1fb92d06c6d6315a0cbbbf5bb247ea4"),
-    "programmers": (32_176, 876, (0.2802, 0.5588), "6184bc1440d2dbc7612be22b50686b8826d22b32"),
-    "stats": (42_269, 652, (0.2711, 0.5338), "65ac3a16b8e91f9cee4c9828cc7c335575432a2a"),
-    "tex": (68_184, 2_906, (0.2244, 0.4686), "46989137a86843e03a6195de44b09deda022eec7"),
-    "unix": (47_382, 1_072, (0.2749, 0.5417), "6c6430d3a6d36f8d2a829195bc5dc94d7e063e53"),
-    "webmasters": (17_405, 506, (0.3059, 0.5820), "160c094312a0e1facb97e55eeddb698c0abe3571"),
-    "wordpress": (48_605, 541, (0.2483, 0.5152), "4ffe81d471b1924886b33c7567bfb200e9eec5c4"),
+# forum -> documents, test queries, BM25 flat (nDCG@10, Recall@100)
+_FORUM_FACTS: Mapping[str, tuple[int, int, tuple[float, float]]] = {
+    "android": (22_998, 699, (0.3801, 0.6829)),
+    "english": (40_221, 1_570, (0.3453, 0.5757)),
+    "gaming": (45_301, 1_595, (0.4822, 0.7651)),
+    "gis": (37_637, 885, (0.2901, 0.6119)),
+    "mathematica": (16_705, 804, (0.2015, 0.4877)),
+    "physics": (38_316, 1_039, (0.3214, 0.6326)),
+    "programmers": (32_176, 876, (0.2802, 0.5588)),
+    "stats": (42_269, 652, (0.2711, 0.5338)),
+    "tex": (68_184, 2_906, (0.2244, 0.4686)),
+    "unix": (47_382, 1_072, (0.2749, 0.5417)),
+    "webmasters": (17_405, 506, (0.3059, 0.5820)),
+    "wordpress": (48_605, 541, (0.2483, 0.5152)),
 }
 
 FORUMS = tuple(f"cqadupstack-{forum}" for forum in _FORUM_FACTS)
@@ -317,14 +318,14 @@ _FORUM_SPECS = tuple(
         licence_source=_MTEB,
         redistributable=True,
         licence_note="sources disagree: BeIR's card says cc-by-sa-4.0, as Stack Exchange gives its posts",
-        hub_id=f"mteb/cqadupstack-{forum}",
-        revision=revision,
-        mteb_id=f"mteb/cqadupstack-{forum}",
+        hub_id=MTEB[f"cqadupstack-{forum}"].repo,
+        revision=MTEB[f"cqadupstack-{forum}"].revision,
+        mteb=MTEB[f"cqadupstack-{forum}"],
         citation=CITATIONS["cqadupstack"],
         family="duplicate-question",
         bm25=_bm25(flat),
     )
-    for forum, (documents, queries, flat, revision) in _FORUM_FACTS.items()
+    for forum, (documents, queries, flat) in _FORUM_FACTS.items()
 )
 
 SPECS = (*_OPEN, *_GATED_SPECS, *_FORUM_SPECS)

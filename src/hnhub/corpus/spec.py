@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hnhub.corpus.mteb import MtebTask
+
 __all__ = ["FAMILIES", "CorpusSpec"]
 
 FAMILIES: Mapping[str, str] = {
@@ -42,7 +44,7 @@ class CorpusSpec:
     revision: str | None = None
     qrels_hub_id: str | None = None
     qrels_revision: str | None = None
-    mteb_id: str | None = None
+    mteb: MtebTask | None = None
     citation: str
     """BibTeX."""
     family: str = "question"
