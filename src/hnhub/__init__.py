@@ -43,6 +43,7 @@ __all__ = [
     "plan_push",
     "progress",
     "push",
+    "recut",
     "train",
     "verdict",
     "view",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from hnhub.api.inputs import open_corpus
     from hnhub.api.mine import Mined, mine
     from hnhub.api.push import plan_push, push
+    from hnhub.api.recut import recut
     from hnhub.api.runs import Run, open_run
     from hnhub.api.train import Training, train
     from hnhub.api.view import Page, view
@@ -81,6 +83,7 @@ else:
         "hnhub.api.inputs": ("open_corpus",),
         "hnhub.api.mine": ("Mined", "mine"),
         "hnhub.api.push": ("plan_push", "push"),
+        "hnhub.api.recut": ("recut",),
         "hnhub.api.runs": ("Run", "open_run"),
         "hnhub.api.train": ("Training", "train"),
         "hnhub.api.view": ("Page", "view"),

@@ -20,6 +20,7 @@ COMMANDS = {
     "build": ("hnhub.cli.build", "Build a dataset from a corpus."),
     "mine": ("hnhub.cli.mine", "Find hard negatives for pairs that you have."),
     "adapt": ("hnhub.cli.adapt", "Adapt a model to documents, and prove it."),
+    "recut": ("hnhub.cli.recut", "Choose other negatives from a dataset's scores."),
     "validate": ("hnhub.cli.dataset", "Check a dataset, rule by rule."),
     "show": ("hnhub.cli.dataset", "Look at rows, side by side across methods."),
     "view": ("hnhub.cli.view", "Write a page to look at and to mark."),

@@ -16,7 +16,7 @@ from hnhub.rows.stats import configs, measure, split_files
 from hnhub.schema import PROVENANCE
 from hnhub.stages import file_sha256
 
-__all__ = ["gather", "public_recipe"]
+__all__ = ["gather", "public_recipe", "remeasured"]
 
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 400
@@ -65,6 +65,19 @@ def gather(
         **({"judgements": _judgements(stage_facts)} if recipe.judge else {}),
         **({"review": dict(review)} if review else {}),
         **_approximate(stage_facts.get("candidates/dense", {})),
+    }
+
+
+def remeasured(folder: Path, facts: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The facts of a dataset whose rows were chosen anew by another recipe: what is measured is measured again."""
+    names = configs(folder)
+    return {
+        **facts,
+        "recipe": public_recipe(recipe),
+        "files": {name: _file_facts(folder, name) for name in names},
+        "stats": measure(folder),
+        "samples": _samples(folder, [method for method in facts["methods"] if method in names]),
+        "training": None,
     }
 
 

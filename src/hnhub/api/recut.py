@@ -1,0 +1,112 @@
+"""`hnhub.recut`: another selection of negatives from a dataset's scored candidates, without mining again."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+from hnhub.api.runs import Run, dataset_name
+from hnhub.errors import InputError, UsageError
+from hnhub.negatives.recut import UNDONE
+from hnhub.negatives.recut import recut as decide
+from hnhub.publish.facts import remeasured
+from hnhub.publish.finish import write_card
+from hnhub.publish.plan import MANIFEST
+from hnhub.publish.pull import opened
+from hnhub.records import METHODS, Recipe
+from hnhub.rows.rewrite import rewrite_method
+from hnhub.stages import read_record, run_stage
+from hnhub.text.options import check_options
+
+__all__ = ["RecutOptions", "recut"]
+
+
+class RecutOptions(TypedDict, total=False):
+    """What may be decided anew; `hnhub.Recipe` says each one's meaning. What is not given stays as it was built."""
+
+    negatives: int
+    positives: int | None
+    max_percent: float | None
+    max_margin: float | None
+    sampling: Literal["top", "random", "weighted", "stratified"]
+    rank_min: int
+    rank_max: int | None
+    on_shortfall: Literal["drop", "keep", "fail"]
+    seed: int
+
+
+def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **options: Unpack[RecutOptions]) -> Run:
+    """Choose other negatives from the `<method>-scored` configs of a dataset (a run, a folder, `REPO[@REVISION]`), into `out`.
+
+    Every method of the dataset is chosen anew by its published scores: the cut (which, if it is given, applies to any scores),
+    the rank window, the sampling, the number. Guard and judge stand as they were. What is written is a dataset like any other, with
+    card, ledger and manifest, to train on or to push.
+
+    Raises UsageError without an option or for a wrong one, InputError for a dataset without texts, RuleBroken for a shortfall
+    with `on_shortfall="fail"`.
+
+    >>> import hnhub
+    >>> again = hnhub.recut("runs/tiny", out="runs/tiny-one", negatives=1)
+    >>> again.dataset("bm25", split="train").column_names
+    ['query', 'positive', 'negative_1']
+    >>> again.validate()
+    []
+    """
+    check_options(options, RecutOptions)
+    if not options:
+        raise UsageError("nothing to decide anew", do="give a number of negatives, a cut, a sampling or a window")
+    with opened(dataset_name(data)) as source:
+        record = read_record(source / MANIFEST)
+        recipe = _recipe(record.facts["recipe"])
+        if "max_margin" in options and "max_percent" not in options:
+            recipe = replace(recipe, max_percent=None)  # one limit in place of the other, as in a build
+        recipe = replace(recipe, **options)
+        if not (source / "stats.json").is_file():
+            raise InputError(f"{source}: has no stats.json", do="give a dataset that hnhub built")
+        facts = json.loads((source / "stats.json").read_text(encoding="utf-8"))
+        if not facts["publishes_text"]:
+            raise InputError(f"{source}: publishes no texts", do="build again with the options that you want")
+        limits = {"max_percent", "max_margin"} & set(options)
+        make = partial(
+            _make, source=source, facts=facts, recipe=recipe, version=record.facts.get("version"), cut_all=bool(limits)
+        )
+        parts = {"recut": record.fingerprint, "content": record.content, "options": dict(options)}
+        run_stage(Path(out), parts, make, record_name=MANIFEST)
+    return Run(Path(out))
+
+
+def _make(
+    out: Path,
+    _: Path,
+    *,
+    source: Path,
+    facts: dict[str, Any],
+    recipe: Recipe,
+    version: str | None,
+    cut_all: bool,
+) -> dict[str, Any]:
+    shutil.copytree(source / "data" / "queries", out / "data" / "queries")
+    shutil.copytree(source / "ledger", out / "ledger")
+    for method in METHODS:
+        if (source / "data" / f"{method}-scored").is_dir():
+            cut = cut_all or METHODS[method].scores_positive
+            own = recipe if cut else replace(recipe, max_percent=None, max_margin=None)
+            anew = partial(decide, method=method, recipe=own)
+            rewrite_method(source, out, method, recipe=recipe, decide=anew, undone=UNDONE)
+    found = remeasured(out, facts, recipe)
+    write_card(out, found)
+    return {"corpus": recipe.corpus, "version": version, "recipe": found["recipe"]}
+
+
+def _recipe(plain: Mapping[str, Any]) -> Recipe:
+    """A manifest's recipe; what a newer hnhub decides besides is left out."""
+    names = {field.name for field in fields(Recipe)}
+    return Recipe(**{name: _tuples(value) for name, value in plain.items() if name in names})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
