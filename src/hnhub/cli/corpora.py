@@ -39,26 +39,14 @@ def corpora(name: str | None, as_json: bool) -> None:
 
 
 def _table(specs: Iterable[CorpusSpec]) -> list[str]:
-    head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from", "revision")
+    head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from")
     rows: list[Sequence[str]] = [head]
     for spec in specs:
         splits = [f"{spec.judged_queries[split]:,}" if split in spec.judged_queries else "" for split in head[2:5]]
         bm25 = f"{spec.bm25['flat']['nDCG@10']:.4f}" if spec.bm25 else ""
         documents = f"{spec.documents:,}" if spec.documents else ""
         publish = _TEXT[spec.redistributable]
-        rows.append(
-            (
-                spec.name,
-                documents,
-                *splits,
-                spec.licence,
-                publish,
-                spec.family,
-                bm25,
-                _from(spec),
-                (spec.revision or "")[:12],
-            )
-        )
+        rows.append((spec.name, documents, *splits, spec.licence, publish, spec.family, bm25, _from(spec)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     right = {1, 2, 3, 4, 8}
     return [
@@ -71,9 +59,10 @@ def _table(specs: Iterable[CorpusSpec]) -> list[str]:
 
 
 def _from(spec: CorpusSpec) -> str:
+    """Whose repository on the Hub, and the commit; `hnhub corpora NAME` has both in full."""
     if spec.hub_id is None:
         return "your own copy" if spec.access == "gated" else "Python"
-    return spec.hub_id if spec.revision else f"{spec.hub_id}, newest"
+    return f"{spec.hub_id.partition('/')[0]} @ {(spec.revision or 'newest')[:8]}"
 
 
 def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
