@@ -154,7 +154,7 @@ def _trained(plan: Plan, source: str, rows: dict[str, int | None]) -> int:
         for place in _places(variant, plan):
             count = rows[place] or plan.rows or WRITTEN_QUERIES
             texts = count * (2 + (_NEGATIVES if settings.negatives is None else settings.negatives))
-            total += texts * settings.epochs * len(plan.seeds) * (_TRAINING + settings.cached)
+            total += texts * settings.passes(count) * len(plan.seeds) * (_TRAINING + settings.cached)
     return round(total)
 
 
