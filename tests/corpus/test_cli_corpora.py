@@ -26,8 +26,7 @@ def test_table(hnhub: Hnhub) -> None:
         "yes",
         "claim",
         "0.6789",
-        "Hub,",
-        "pinned",
+        "BeIR@b3b53356",
     ]
 
 

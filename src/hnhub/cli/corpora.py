@@ -62,7 +62,7 @@ def _from(spec: CorpusSpec) -> str:
     """Whose repository on the Hub, and the commit; `hnhub corpora NAME` has both in full."""
     if spec.hub_id is None:
         return "your own copy" if spec.access == "gated" else "Python"
-    return f"{spec.hub_id.partition('/')[0]} @ {(spec.revision or 'newest')[:8]}"
+    return f"{spec.hub_id.partition('/')[0]}@{(spec.revision or 'newest')[:8]}"
 
 
 def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
