@@ -81,9 +81,10 @@ def test_sorting(look: Look, tiny: Path) -> None:
     for name in ("hardest", "most similar to the positive", "judge's doubt", "notes and marks first"):
         page.select("#sort", name)
         page.wait(f"return document.querySelector('#sort').value === {name!r}" if "'" not in name else "return true")
-    page.press("\ue00c", "b")
+    page.press("\ue00c", "j", "b")
     page.select("#sort", "published order")
     page.becomes(LINES, *published)
+    assert page.run("return document.querySelector('.line[aria-selected=true]').ariaPosInSet") == "1"
     page.press("\ue00c", "j", "j", "b")
     page.select("#sort", "notes and marks first")
     page.wait(

@@ -10,7 +10,6 @@ import polars as pl
 from hnhub.errors import InputError
 from hnhub.records import METHODS
 from hnhub.rows.stats import configs, split_files
-from hnhub.schema import PROVENANCE
 from hnhub.stages import read_record
 from hnhub.viewer.draw import draw_queries, draw_rows
 from hnhub.viewer.records import CANDIDATE, Shown, Texts, ViewedQuery
@@ -104,7 +103,8 @@ def _candidates(folder: Path, method: str, wanted: list[str], shown: Shown) -> p
     rows = rows.with_columns(key).join(
         _judged(folder, method, published=shown.published), on=["query_id", "key"], how="left", maintain_order="left"
     )
-    made_by = [field.name for field in PROVENANCE.fields if field.name != "seed"]
+    # As it is there: a dataset of an earlier version has fewer fields.
+    made_by = [field.name for field in getattr(rows.schema["provenance"], "fields", ()) if field.name != "seed"]
     fields = [pl.col("provenance").struct.field(name) for name in made_by]
     seed = pl.col("provenance").struct.field("seed").alias("seed")
     return rows.with_columns(pl.struct(fields).struct.json_encode().alias("made_by"), seed)

@@ -19,7 +19,6 @@ class Detail {
   constructor(element, page) { Object.assign(this, { element, page, query: null, cards: [], at: 0 }); }
 
   show(query, keep = false) {
-    const at = keep ? this.at : 0;
     this.query = query;
     this.cards = [];
     if (!query) { this.element.replaceChildren(make("p", { class: "none" }, "No query fits the filters.")); return; }
@@ -40,7 +39,8 @@ class Detail {
     const top = keep ? this.element.scrollTop : 0;
     this.element.replaceChildren(...parts);
     this.element.scrollTop = top;
-    this.choose(Math.min(at, this.cards.length - 1), keep);
+    // Of a sample the drawn negative is what is to be marked.
+    this.choose(keep ? this.at : view.sample ? this.cards.findIndex((card) => card.target.about === "negative") : 0, true);
   }
 
   head(query, text) {

@@ -6,9 +6,8 @@ const MARKS = {
 
 class Marks {
   constructor(data, changed) {
-    Object.assign(this, { data, changed, byKey: new Map(), store: `hnhub-marks-${data.fingerprint}`, waiting: null });
+    Object.assign(this, { data, changed, byKey: new Map(), store: `hnhub-marks-${data.fingerprint}`, latest: null, busy: false });
     const kept = (data.served ? null : this.kept()) ?? data.marks;
-    this.sending = Promise.resolve();
     for (const mark of kept?.marks ?? []) this.byKey.set(Marks.key(mark), mark);
   }
 
@@ -52,14 +51,22 @@ class Marks {
     try { localStorage.setItem(this.store, JSON.stringify(file)); } catch { /* full, or none */ }
     this.changed();
     if (!this.data.served) return;
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => { this.sending = this.sending.then(() => this.send(file)); }, 150);
+    this.latest = file;
+    if (!this.busy) this.send();
   }
 
-  async send(file) {
-    const response = await fetch("marks", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(file) })
-      .catch((error) => ({ ok: false, text: async () => error.message }));
-    this.changed(response.ok ? "saved" : `not saved: ${await response.text()}`);
+  // One request at a time, so that an older state never lands after a newer one.
+  async send() {
+    this.busy = true;
+    while (this.latest) {
+      const body = JSON.stringify(this.latest);
+      this.latest = null;
+      const response = await fetch("marks", { method: "POST", headers: { "content-type": "application/json" }, body })
+        .catch((error) => ({ ok: false, text: async () => error.message }));
+      const told = response.ok ? "saved" : `not saved: ${await response.text()}`;
+      if (!this.latest) this.changed(told);
+    }
+    this.busy = false;
   }
 
   download() {

@@ -143,7 +143,9 @@ class Page {
       const values = new Map(found.map((query) => [query, sort(query, this)]));
       found = found.toSorted((a, b) => (values.get(b) === values.get(a) ? 0 : values.get(b) - values.get(a)));
     }
-    const before = found.indexOf(this.detail.query);
+    // Another order is looked at from its beginning, a narrower choice from where one was.
+    const before = this.sorted === at("sort").value ? found.indexOf(this.detail.query) : 0;
+    this.sorted = at("sort").value;
     at("count").textContent = found.length === this.order.length ? `${figure(found.length)} queries` : `${figure(found.length)} of ${figure(this.order.length)} queries`;
     this.list.set(found, Math.max(0, before));
   }
