@@ -104,6 +104,7 @@ def test_keys(look: Look, tiny: Path) -> None:
     assert page.run("return document.querySelector('.card.chosen').dataset.method") == "bm25"
     page.press("1", "f")
     assert page.texts(".card.is-false_negative header b") == ["1"]
+    assert page.texts("#detail button[aria-pressed=true]") == ["false"]
     page.press("u")
     assert page.texts(".card.is-false_negative") == []
     page.press("0", "g", "b")

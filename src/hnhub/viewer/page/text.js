@@ -3,7 +3,9 @@
 const make = (name, options = {}, ...children) => {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null) continue;
+    if (key.startsWith("aria-")) { element.setAttribute(key, String(value)); continue; }
+    if (value === false) continue;
     if (key === "class") element.className = value;
     else if (key === "on") for (const [event, act] of Object.entries(value)) element.addEventListener(event, act);
     else element.setAttribute(key, value === true ? "" : String(value));
