@@ -202,15 +202,21 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
 @click.option("--config", help="Of --trained-on.")
 @click.option("--run", "run_file", type=_FILE, help="Write the run here, in TREC format.")
 @click.option("--out", type=_FOLDER, help="Write run, per-query scores and figures into this folder.")
+@click.option(
+    "--mteb-results", type=_FOLDER, metavar="DIR", help="Write mteb's result JSON below this folder; ranks 1,000 deep."
+)
 @as_json
 def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **options: Any) -> None:
     """Evaluate MODEL (a sentence-transformers id or folder, or `bm25`) or a run file, over every judged query."""
     from hnhub.api.evaluate import evaluate as measure
     from hnhub.api.inputs import open_corpus
     from hnhub.learn.evaluate import write_evaluation
+    from hnhub.learn.mteb_results import DEPTH, write_mteb_results
     from hnhub.learn.runs import write_run
 
     run = options["from_run"]
+    if options["mteb_results"]:
+        options["depth"] = options["depth"] or DEPTH
     if model is None and run is None:
         raise UsageError("nothing to evaluate", do="give a MODEL, `bm25` or --from-run FILE")
     named = ("rerank", "depth", "preset", "query_prefix", "document_prefix", "max_length", "trained_on", "config")
@@ -226,6 +232,8 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
         write_run(options["run_file"], found.run, tag=found.model)
     if options["out"]:
         write_evaluation(options["out"], found)
+    if options["mteb_results"]:
+        write_mteb_results(options["mteb_results"], found)
     click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else repr(found))
 
 
