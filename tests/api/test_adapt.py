@@ -1,21 +1,20 @@
 """`hnhub.adapt` and `hnhub adapt`: the whole way on a small corpus, with a scripted writer and a static model."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import hnhub
+from hnhub.cli import cli
 from hnhub.errors import LimitReached, UsageError
 from hnhub.text.similarity import best_near
 from llm_servers.scripted import Scripted
 from llm_servers.writer import Writer
 from small_corpus import content
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -137,26 +136,26 @@ def test_mixed_judgements_are_told_apart_by_contamination(
     assert "may have been trained on" in (found.folder / "results.md").read_text()
 
 
-def test_a_dry_run_tells_and_leaves_nothing(
-    static_model: str, server: Scripted, made: Path, tmp_path: Path, hnhub: Run
-) -> None:
+def test_a_dry_run_tells_and_leaves_nothing(static_model: str, server: Scripted, made: Path, tmp_path: Path) -> None:
+    def run(*more: object) -> str:
+        done = CliRunner().invoke(cli, [*map(str, (*command, *more))], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
     command = ["adapt", made, "--model", static_model, "--endpoint", server.url, "--out", tmp_path / "out", "--queries", 60,
                "--test-queries", 25, "--query-style", "keyword=1", "--train", "positives=one", "--epochs", 2]  # fmt: skip
     asked = sum(server.tries.values())
-    plain = json.loads(hnhub(*command, "--dry-run", "--json").stdout)
+    plain = json.loads(run("--dry-run", "--json"))
     steps = [step for part in ("test", "train") for step in plain[part]["steps"]]
     assert plain["requests"] == sum(step["requests"] or 0 for step in steps) > 0
     assert plain["training_seconds"] > 0
     assert not (tmp_path / "out").exists()
     assert sum(server.tries.values()) == asked
-    done = hnhub(*command)
-    assert done.returncode == 0, done.stderr
-    assert "tuned against base" in done.stdout
-    told = hnhub(*command, "--dry-run", "--price", 1, 2)
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.count(" done") == len(steps)
-    assert "0 requests, 0 tokens in" in told.stdout
-    assert "cost at most 0.00" in told.stdout
+    assert "tuned against base" in run()
+    told = run("--dry-run", "--price", 1, 2)
+    assert told.count(" done") == len(steps)
+    assert "0 requests, 0 tokens in" in told
+    assert "cost at most 0.00" in told
 
 
 @pytest.mark.parametrize(

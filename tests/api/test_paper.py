@@ -65,13 +65,14 @@ def test_a_comparison_that_can_be_made_lacks_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_same_plans_run_in_small_to_the_end(
     static_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only corpora, models, endpoint and sizes differ: the demo corpus, static vectors and MiniLM, the embedded LLM, 12 queries."""
+    """Only corpora, models, endpoint and sizes differ: the demo corpus, static vectors and MiniLM, the embedded LLM, 8 queries."""
     monkeypatch.chdir(tmp_path)
     options = tomllib.loads(RELEASE.read_text())
-    small = {"endpoint": ["local"], "cross_encoder": "local", "queries": 12, "negatives": 1, "depth": 10}
+    small = {"endpoint": ["local"], "cross_encoder": "local", "queries": 8, "negatives": 1, "depth": 10}
     release = {**options, "corpora": ["pydocs"], "build": {**options["build"], **small}}
     hnhub.build("pydocs", methods=release["methods"], out="runs", **release["build"])
     plan = read_plan(COMPARE)

@@ -10,7 +10,17 @@ from hnhub.errors import UsageError
 from hnhub.records import METHODS, MiningOptions
 from hnhub.text.options import check_options
 
-__all__ = ["MEASURES", "MOST_PER_PASSAGE", "POINTS", "QUERIES", "STYLES", "AdaptOptions", "Settings", "settled"]
+__all__ = [
+    "MEASURES",
+    "MOST_PER_PASSAGE",
+    "POINTS",
+    "QUERIES",
+    "STYLES",
+    "TRAIN",
+    "AdaptOptions",
+    "Settings",
+    "settled",
+]
 
 QUERIES = 1000
 """Written to train on where nothing else is said."""
@@ -20,6 +30,9 @@ MEASURES = ("nDCG@10", "MRR@10", "Recall@100")
 
 STYLES = {"question": 0.4, "keyword": 0.3, "claim": 0.3}
 """Written where nothing else is said: mixed types of queries train better than any one (CADET, arXiv 2505.19274)."""
+
+TRAIN: TrainOptions = {"epochs": 3.0, "merge": 0.5}
+"""Of the training where nothing else is said. What half of the untrained weights is worth: docs/adapt.md."""
 
 POINTS = 7
 """What a query needs of the judge's 10, where nothing else is said and the LLM is not the embedded one, which can't judge."""
@@ -81,6 +94,8 @@ def settled(
     """Everything that can be checked before anything runs. Raises UsageError."""
     check_options(options, AdaptOptions)
     check_options(train or {}, TrainOptions, where="train: ")
+    if (train or {}).get("kind", "bi-encoder") != "bi-encoder":
+        raise UsageError("only bi-encoders are adapted", do="train a cross-encoder on the dataset by `hnhub train`")
     if method not in METHODS:
         raise UsageError(f"{method!r} is no method", do=f"choose among {', '.join(METHODS)}")
     test, dev = test_share, dev_share
@@ -95,7 +110,7 @@ def settled(
     return Settings(
         method=method,
         llm=llm,
-        train=train or {},
+        train={**TRAIN, **(train or {})},
         seeds=tuple(seeds),
         test_share=test,
         dev_share=dev,

@@ -20,7 +20,7 @@ from hnhub.api.build import BuildOptions, opened_job
 from hnhub.corpus.load import Source
 from hnhub.corpus.opened import Corpus, opened
 from hnhub.encode.models import resolve
-from hnhub.errors import InputError, UsageError
+from hnhub.errors import InputError
 from hnhub.home import home
 from hnhub.learn.evaluate import Judged, open_split, split_of
 from hnhub.learn.options import settings_for
@@ -48,9 +48,7 @@ class Adapting:
 
     def carry_out(self) -> dict[str, Any]:
         """Make what is not made yet, and return the results."""
-        training = settings_for(self.model, **self.settings.train)
-        if training.kind != "bi-encoder":
-            raise UsageError("only bi-encoders are adapted", do="train a cross-encoder on the dataset by `hnhub train`")
+        settings_for(self.model, **self.settings.train)
         resolve(self.model)  # before anything is paid for
         self.split()
         spent = self._written_for_test()

@@ -93,10 +93,12 @@ _OWN = [
         ["--margin"], type=float, default=0.01, show_default=True, help="The largest difference that does not matter."
     ),
     click.Option(["--loss"], help="Of the training, as for `hnhub train`."),
-    click.Option(["--epochs"], type=float, help="Passes over the rows."),
+    click.Option(["--epochs"], type=float, help="Passes over the rows.  [default: 3]"),
     click.Option(["--batch"], type=click.IntRange(1), help="Rows a step and device."),
     click.Option(["--learning-rate"], type=float, help="[default: by the model]"),
-    click.Option(["--merge"], type=float, help="Weight of the untrained model in the average that is saved."),
+    click.Option(
+        ["--merge"], type=float, help="Weight of the untrained model in the average that is saved.  [default: 0.5]"
+    ),
     click.Option(["--max-length"], type=click.IntRange(1), help="Tokens of a text, in training."),
     click.Option(
         ["--train"],
