@@ -149,7 +149,11 @@ def test_what_nobody_foresaw_is_one_line_and_no_broken_rule(hnhub: Run, tmp_path
     (tmp_path / "file").write_text("")
     result = hnhub("journal", "stats", "--journal", tmp_path / "file" / "j.sqlite", HNHUB_HOME=tmp_path)
     assert result.returncode == 2
-    result = hnhub("journal", "export", "--out", tmp_path / "none" / "x", HNHUB_HOME=tmp_path)
+    home = tmp_path / "file" / "home"  # below a file, where nothing can be kept
+    options = ["pydocs", "--method", "bm25", "--queries-from", "qrels", "--out", tmp_path / "runs"]
+    result = hnhub("build", *options, HNHUB_HOME=home)
     assert result.returncode == 2
-    assert result.stderr.startswith("hnhub: FileNotFoundError")
-    assert len(result.stderr.splitlines()) == 1
+    *made, last = result.stderr.splitlines()
+    assert last.startswith("hnhub: NotADirectoryError")
+    assert "Traceback" not in result.stderr
+    assert all(not line.startswith("hnhub:") for line in made)

@@ -25,7 +25,8 @@ def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
     """Yield what makes the parts of stages: the process itself, or a Ray cluster."""
     if options.get("engine", "local") == "local":
         if given := next((name for name in _RAY_ONLY if options.get(name) is not None), None):
-            raise UsageError(f"{given} is for Ray", do="add engine ray, or leave it out")
+            option = given.replace("_", "-")
+            raise UsageError(f"--{option} is for Ray", do="add --engine ray, or leave it out")
         yield Local(options.get("workers"))
         return
     from hnhub.engine.ray_cluster import ray_engine
@@ -48,7 +49,7 @@ def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -
 
     price, template = options.get("price"), options.get("chat_template")
     if options.get("max_cost") is not None and price is None:
-        raise UsageError("max_cost needs prices", do="add the price of a million tokens read and of a million written")
+        raise UsageError("--max-cost needs --price", do="add the price of a million tokens read and of a million written")
     endpoints = options.get("endpoint") or ("local",)
     budget = Budget(options.get("max_tokens"), options.get("max_cost"), Prices(*price) if price else None)
 
