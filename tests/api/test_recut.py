@@ -9,6 +9,7 @@ import pytest
 import hnhub
 from hnhub.errors import RuleBroken, UsageError
 from hnhub.negatives.cut import threshold
+from small_run import make_dataset
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,14 @@ def test_a_cut_applies_to_any_scores_and_can_be_taken_back(built: hnhub.Run, tmp
     back = hnhub.recut(strict, out=tmp_path / "back", max_percent=None, negatives=5)
     assert back.to_frame("bm25").equals(built.to_frame("bm25"))
     assert back.drops == built.drops
+
+
+def test_a_query_that_nothing_was_scored_for_stays_accounted_for(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "tiny")
+    again = hnhub.recut(tmp_path / "tiny", out=tmp_path / "one", negatives=1)
+    assert "q5" not in again.to_frame("llm-scored")["query_id"].to_list()
+    assert again.ledger.filter(method="llm", query_id="q5")["reason"].to_list() == ["shortfall"]
+    assert again.validate() == []
 
 
 def test_the_same_call_finds_it_made_and_wrong_ones_are_refused(built: hnhub.Run, tmp_path: Path) -> None:

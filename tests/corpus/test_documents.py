@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnhub.api.inputs import open_corpus, source_of
 from hnhub.corpus.documents import Chunking, chunk_document, tokens
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.errors import InputError, UsageError
 from hnhub.records import parent_of
+from hnhub.stages import facts_of
 
 PROSE = " ".join(f"Sentence number {i} says something about pumps and valves." for i in range(60))
 GUIDE = f"""# Guide
@@ -97,7 +99,7 @@ def test_bad_input_names_the_file(manuals: Path, tmp_path: Path) -> None:
         corpus(manuals, tmp_path / "out")
     with pytest.raises(UsageError, match="--chunk-tokens"):
         Chunking(3)
-    with pytest.raises(UsageError, match="only a folder of text files is cut"):
+    with pytest.raises(UsageError, match="only documents of your own are cut"):
         resolve("scifact", None, Chunking())
 
 
@@ -125,6 +127,31 @@ def test_chunks_overlap_where_asked() -> None:
     chunks = chunk_document("a.txt", PROSE, Chunking(64, overlap=0.25))
     pairs = itertools.pairwise(chunks)
     assert all(after.text.split(".")[0] in before.text for before, after in pairs)
+
+
+def test_one_book_keeps_its_negatives(manuals: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    (book / "guide.md").write_text(GUIDE)
+    (tmp_path / "out").mkdir()
+    facts = make_corpus(tmp_path / "out", resolve(str(book), None, Chunking(64)))
+    assert facts["counts"]["documents"] > 1
+    assert not facts["chunked"], "chunks of the only file are no siblings"
+
+
+def test_texts_in_python_are_cut_if_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path))
+    texts = {"a": PROSE, "b": "Short."}
+    whole = open_corpus(texts)
+    cut = open_corpus(texts, chunk_tokens=64, chunk_overlap=0.25)
+    assert whole.documents == 2
+    ids = cut.to_frame()["document_id"].to_list()
+    assert ids == [*(f"a#{n}" for n in range(1, len(ids))), "b#1"]
+    assert len(ids) > 2
+    assert facts_of(cut.folder)["chunked"]
+    assert not facts_of(whole.folder)["chunked"]
+    with pytest.raises(UsageError, match="open_corpus"):
+        source_of(cut, chunk_tokens=64)
 
 
 def pdf(text: str) -> bytes:

@@ -74,6 +74,10 @@ class BuildOptions(RecipeOptions, MakingOptions, total=False):
 
     methods: Sequence[str]
     """`all` is llm, bm25 and ce."""
+    chunk_tokens: int | None
+    """The longest chunk of a document of your own, in words and marks; `open_corpus` says more."""
+    chunk_overlap: float | None
+    """The share of a chunk that the next one repeats."""
     marks: str | os.PathLike[str] | Marks | None
     """What a person marked on the page of `hnhub.view` (docs/view.md): a marks.json, or what was read of it."""
 
@@ -118,7 +122,9 @@ def opened_job(
 ) -> Iterator[Job]:
     """A build as the options say, its model open (without `ask` there is none). Everything that is given is checked first."""
     decision = decide(_called(corpus, name), options)
-    source = source_of(corpus, name)
+    source = source_of(
+        corpus, name, chunk_tokens=options.get("chunk_tokens"), chunk_overlap=options.get("chunk_overlap")
+    )
     recipe = replace(decision.recipe, corpus=_called(corpus, name) or source.name)
     prompts = _prompts(decision, recipe, source.spec.family if source.spec else None)
     recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import polars as pl
 
 from hnhub.corpus.convert import ACCEPTED
+from hnhub.corpus.documents import chunking_of
 from hnhub.corpus.given import Row, file_rows, frame_rows, open_given
 from hnhub.corpus.load import Source, resolve
 from hnhub.corpus.opened import Corpus, open_source
@@ -61,6 +62,8 @@ def open_corpus(
     queries: Mapping[str, str] | None = None,
     qrels: Mapping[str, Mapping[str, int] | Collection[str]] | None = None,
     split: str = "test",
+    chunk_tokens: int | None = None,
+    chunk_overlap: float | None = None,
 ) -> Corpus:
     """Load a corpus once, and open it.
 
@@ -68,6 +71,10 @@ def open_corpus(
     corpus of your own: texts, dicts, id -> text, a polars or pandas frame, a `datasets.Dataset`, a file of them. Columns are
     found by their usual names (`text`, `title`, `_id` and others); a document without an id gets one by its content, which
     stays whatever else is given. `name` is the corpus's name; a folder that has the name of a catalog's corpus must be that one.
+
+    `chunk_tokens` and `chunk_overlap` are the longest chunk in words and marks (16 or more) and the share of it that the next one
+    repeats (0 to 0.5). A folder of text files is always cut, by default to 256 without overlap; texts that are given, only if one
+    of the two says so: the chunks of document `d` are then `d#1`, `d#2`, ..., and know each other as siblings.
 
     For a corpus of your own, `queries` are id -> text and `qrels` are query id -> document ids, or -> document id -> gain, of
     the split `split`; without them it has nothing to evaluate on.
@@ -84,24 +91,35 @@ def open_corpus(
     """
     if (rows := given_rows(corpus)) is not None:
         own_name = name or (Path(corpus).name.split(".")[0] if isinstance(corpus, str | os.PathLike) else None)
-        return open_given(own_name, rows, queries, _gains(qrels), split)
-    found = corpus if isinstance(corpus, Corpus) else open_source(source_of(corpus, name))
+        return open_given(
+            own_name, rows, queries, _gains(qrels), split, chunking=chunking_of(chunk_tokens, chunk_overlap)
+        )
+    found = open_source(source_of(corpus, name, chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap))
     if queries is not None or qrels is not None:
         raise UsageError(f"{found.name}: has queries and judgements of its own", do="leave queries and qrels out")
     return found
 
 
-def source_of(corpus: CorpusLike | Documents, name: str | None = None) -> Source:
+def source_of(
+    corpus: CorpusLike | Documents,
+    name: str | None = None,
+    *,
+    chunk_tokens: int | None = None,
+    chunk_overlap: float | None = None,
+) -> Source:
     """Where a corpus comes from; one that is given as objects or as a file is kept first. Raises as `open_corpus`."""
+    chunking = chunking_of(chunk_tokens, chunk_overlap)
     if isinstance(corpus, Corpus):
+        if chunking:
+            raise UsageError(f"{corpus.name}: is open, as it was cut", do="give the chunks' size to open_corpus")
         return corpus.source
     if given_rows(corpus) is not None:
-        return open_corpus(corpus, name=name).source
+        return open_corpus(corpus, name=name, chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap).source
     assert isinstance(corpus, str | os.PathLike)
     if isinstance(corpus, str) and name is None:
-        return resolve(corpus)
+        return resolve(corpus, chunking=chunking)
     folder = Path(corpus).expanduser()
-    return resolve(name or folder.resolve().name, folder)
+    return resolve(name or folder.resolve().name, folder, chunking)
 
 
 def given_rows(corpus: CorpusLike | Documents) -> Callable[[], Iterable[Row]] | None:

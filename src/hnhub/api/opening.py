@@ -49,7 +49,9 @@ def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -
 
     price, template = options.get("price"), options.get("chat_template")
     if options.get("max_cost") is not None and price is None:
-        raise UsageError("--max-cost needs --price", do="add the price of a million tokens read and of a million written")
+        raise UsageError(
+            "--max-cost needs --price", do="add the price of a million tokens read and of a million written"
+        )
     endpoints = options.get("endpoint") or ("local",)
     budget = Budget(options.get("max_tokens"), options.get("max_cost"), Prices(*price) if price else None)
 

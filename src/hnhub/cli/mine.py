@@ -23,6 +23,8 @@ _NOT = (
     "model",
     "positives",
     "corpus_dir",
+    "chunk_tokens",
+    "chunk_overlap",
     "builder",
     "rights",
     "marks",

@@ -97,6 +97,17 @@ build_options = stack(
         "--corpus-dir", type=_FOLDER, help="Read the corpus from this folder (BEIR layout, JSONL, Parquet or CSV)."
     ),
     click.option(
+        "--chunk-tokens",
+        type=click.IntRange(16),
+        help="Cut documents of your own into chunks of at most so many words and marks.  [default: 256 for a folder of texts]",
+    ),
+    click.option(
+        "--chunk-overlap",
+        type=click.FloatRange(0, 0.5),
+        metavar="SHARE",
+        help="Share of a chunk that the next one repeats.  [default: 0]",
+    ),
+    click.option(
         "--queries",
         type=click.IntRange(1),
         help="At most this many queries a split.  [default: 1,000 written, all judged]",

@@ -6,14 +6,14 @@ other (`hnhub.records.parent_of`).
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hnhub.errors import InputError, MissingExtra, UsageError
-from hnhub.records import Document, Drop
+from hnhub.records import Document, Drop, parent_of
 
-__all__ = ["Chunking", "chunk_document", "files", "holds_documents", "tokens", "write"]
+__all__ = ["Chunking", "chunk_document", "chunking_of", "files", "holds_documents", "several_files", "tokens", "write"]
 
 _PLAIN = (".txt", ".text", ".md", ".markdown")
 _HTML = (".html", ".htm", ".xhtml")
@@ -43,6 +43,12 @@ class Chunking:
             raise UsageError(
                 f"an overlap of {self.overlap:g} repeats too much", do="give --chunk-overlap from 0 to 0.5"
             )
+
+
+def chunking_of(tokens: int | None, overlap: float | None) -> Chunking | None:
+    """How documents are cut as options say it; None if they say nothing. Raises UsageError as `Chunking`."""
+    given = {name: value for name, value in (("tokens", tokens), ("overlap", overlap)) if value is not None}
+    return Chunking(**given) if given else None  # type: ignore[arg-type]
 
 
 def tokens(text: str) -> int:
@@ -85,11 +91,19 @@ def write(place: Path, folder: Path, chunking: Chunking) -> list[Drop]:
     return drops
 
 
-def chunk_document(name: str, text: str, chunking: Chunking) -> list[Document]:
+def several_files(document_ids: Iterable[str]) -> bool:
+    """True if chunks are of more than one file: only then does it mean something that two are of the same."""
+    parents = map(parent_of, document_ids)
+    first = next(parents, None)
+    return any(parent != first for parent in parents)
+
+
+def chunk_document(name: str, text: str, chunking: Chunking, title: str | None = None) -> list[Document]:
     """Cut a document (plain text or Markdown) into chunks of at most `chunking.tokens` tokens, in order.
 
     Sections that fit together share a chunk; a longer section is cut by semchunk, at paragraphs, sentences, clauses. The
-    title is the path of headings that stands over the whole chunk, else the file's name. Ids are `<name>#<n>`, from 1.
+    title is the path of headings that stands over the whole chunk, else `title`, by default the file's name. Ids are
+    `<name>#<n>`, from 1.
     """
     from semchunk.semchunk import chunkerify
 
@@ -110,9 +124,9 @@ def chunk_document(name: str, text: str, chunking: Chunking) -> list[Document]:
             pieces = cut(body, overlap=chunking.overlap or None)
             found += [(path, str(piece)) for piece in pieces]
             size = chunking.tokens
-    stem = re.sub(r"[-_]+", " ", Path(name).stem).strip()
-    texts = [(": ".join(path) or stem, piece.strip()) for path, piece in found if piece.strip()]
-    return [Document(f"{name}#{number}", title, piece) for number, (title, piece) in enumerate(texts, 1)]
+    plain = re.sub(r"[-_]+", " ", Path(name).stem).strip() if title is None else title
+    texts = [(": ".join(path) or plain, piece.strip()) for path, piece in found if piece.strip()]
+    return [Document(f"{name}#{number}", heading, piece) for number, (heading, piece) in enumerate(texts, 1)]
 
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from hnhub.corpus.convert import ACCEPTED
+from hnhub.corpus.documents import Chunking, chunk_document, several_files
 from hnhub.corpus.load import Source
 from hnhub.corpus.opened import Corpus, opened
 from hnhub.corpus.parquet import DocumentWriter, write_table
@@ -45,10 +46,12 @@ def open_given(
     queries: Mapping[str, str] | None = None,
     qrels: Mapping[str, Mapping[str, int]] | None = None,
     split: str = "test",
+    *,
+    chunking: Chunking | None = None,
 ) -> Corpus:
     """Keep a corpus that is given, once for the same content, below `home()`, and open it.
 
-    `rows` is called twice, so that nothing need be held. Empty documents and repeated ones (equal title and text, no id) go to
+    `rows` is called twice, so that nothing need be held. With `chunking` each is cut, and the chunks' ids are `<id>#<n>`. Empty documents and repeated ones (equal title and text, no id) go to
     the ledger. Raises InputError for an id that two documents share, a judgement on what is not there, or nothing at all.
     """
     total = hashlib.sha256()
@@ -67,11 +70,16 @@ def open_given(
         "split": split,
         "name": name,
     }
+    if chunking is not None:
+        parts["chunking"] = asdict(chunking)
     key = fingerprint(parts)
     name = name or f"given-{key[:8]}"
 
     def make(out: Path, _: Path) -> dict[str, Any]:
-        made = _make(out, name, rows(), queries=queries or {}, qrels=qrels or {}, split=split)
+        passages = rows() if chunking is None else _chunks(rows(), chunking)
+        made = _make(
+            out, name, passages, queries=queries or {}, qrels=qrels or {}, split=split, cut=chunking is not None
+        )
         return {**made, "revision": f"given-{key[:16]}", "source": {"name": name, "given": key}}
 
     parent = home() / "corpora"
@@ -115,6 +123,7 @@ def _make(
     queries: Mapping[str, str],
     qrels: Mapping[str, Mapping[str, int]],
     split: str,
+    cut: bool,
 ) -> dict[str, Any]:
     drops: list[Drop] = []
     known: set[str] = set()
@@ -141,10 +150,19 @@ def _make(
     return {
         "corpus": name,
         "licence": "unknown",
-        "chunked": False,
+        "chunked": cut and several_files(known),
         "counts": {"documents": documents, "queries": dict(Counter(row[0] for row in asked)), "qrels": len(judgements)},
         "dropped": dict(sorted(Counter(drop.reason for drop in drops).items())),
     }
+
+
+def _chunks(rows: Iterable[Row], chunking: Chunking) -> Iterator[Row]:
+    for given, title, text in rows:
+        chunks = chunk_document(given or content_id(title, text), text, chunking, title)
+        if not chunks:
+            yield given, title, text  # whose lack of text the ledger tells
+        for chunk in chunks:
+            yield chunk.document_id, chunk.title, chunk.text
 
 
 def checked_rows(rows: Iterable[Row], known: set[str], drops: list[Drop], name: str) -> Iterator[Row]:

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from hnhub.corpus import documents, hub, pydocs
 from hnhub.corpus.catalog import CATALOG, find
 from hnhub.corpus.convert import UNJUDGED, convert
@@ -97,10 +99,15 @@ def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = N
             return Source(name, None, folder=folder, chunking=chunking or Chunking())
         find_layout(folder)
         if chunking:
-            raise UsageError(f"{folder}: holds a table of documents, which is not cut", do="leave the chunks' size out")
+            raise UsageError(
+                f"{folder}: holds a table of documents, which is not cut",
+                do="leave --chunk-tokens and --chunk-overlap out",
+            )
         return Source(name, CATALOG.get(name), folder=folder)
     if chunking:
-        raise UsageError(f"{name}: only a folder of text files is cut", do="leave the chunks' size out")
+        raise UsageError(
+            f"{name}: only documents of your own are cut", do="leave --chunk-tokens and --chunk-overlap out"
+        )
     spec = find(name)
     if spec.name == pydocs.NAME:
         return Source(name, spec)
@@ -145,12 +152,17 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
         "revision": _revision(source, identity),
         "source": identity,
         "licence": source.spec.licence if source.spec else "unknown",
-        "chunked": source.chunking is not None,
+        "chunked": source.chunking is not None and documents.several_files(_ids(out)),
         "evaluation_splits": list(source.spec.evaluation_splits)
         if source.spec and source.spec.evaluation_splits
         else None,
         **facts,
     }
+
+
+def _ids(out: Path) -> Iterator[str]:
+    for part in pq.ParquetFile(out / "documents.parquet").iter_batches(columns=["document_id"]):
+        yield from part.column(0).to_pylist()
 
 
 def _revision(source: Source, identity: dict[str, Any]) -> str:

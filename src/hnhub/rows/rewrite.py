@@ -25,9 +25,11 @@ def rewrite_method(
 ) -> dict[str, int]:
     """Write `<method>`, `<method>-scored` and the method's ledger into `out` from the dataset folder `source`.
 
-    `decide` gives rows of SCORED other verdicts and positions. From the old ledger the reasons `undone` and `shortfall` go.
+    `decide` gives rows of SCORED other verdicts and positions. From the old ledger the reasons `undone` go, and
+    `shortfall` of the queries that `decide` was asked about.
     Returns counts: queries, chosen, cut, shortfall.
     """
+    seen = [pl.Series("query_id", [], pl.String)]
     totals = dict.fromkeys(("candidates", "chosen", "dropped", "shortfall"), 0)
     lost: list[pl.DataFrame] = []
     columns = triplet(recipe.negatives)
@@ -38,6 +40,7 @@ def rewrite_method(
         ):
             for frame in _whole_queries(files):
                 rows, drops = decide(frame)
+                seen.append(frame["query_id"].unique())
                 triplets = to_triplets(
                     rows, recipe.negatives, keep_short=recipe.on_shortfall == "keep", positives=recipe.positives
                 )
@@ -50,7 +53,9 @@ def rewrite_method(
                 totals["dropped"] += gone.height
                 totals["shortfall"] += len(drops)
     path = source / "ledger" / f"negatives-{method}.parquet"
-    kept = pl.read_parquet(path).filter(~pl.col("reason").is_in([*undone, "shortfall"])) if path.is_file() else None
+    anew = pl.col("reason").is_in(list(undone))
+    anew |= (pl.col("reason") == "shortfall") & pl.col("query_id").is_in(pl.concat(seen).implode())  # else nothing was scored
+    kept = pl.read_parquet(path).filter(~anew.fill_null(value=False)) if path.is_file() else None
     write_parquet(out / "ledger" / path.name, [*([] if kept is None else [kept]), *lost], LEDGER)
     return totals
 

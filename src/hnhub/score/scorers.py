@@ -7,6 +7,7 @@ raw (logits or log-probabilities, often negative).
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from hnhub.encode.devices import Dtype, devices
 from hnhub.encode.models import ModelRef, held, resolve
-from hnhub.errors import HnhubError
+from hnhub.errors import HnhubError, MissingExtra
 from hnhub.score.journal import ScoreJournal, pair_key
 from hnhub.stages import file_sha256
 
@@ -47,11 +48,13 @@ class Scorer(Protocol):
 def find_reference(cross_encoder: str) -> ModelRef:
     """Name and revision, without loading it.
 
-    Raises InputError if there is no such model, MissingExtra if `local` has no weights, ServiceError if the Hub is needed
-    and doesn't answer.
+    Raises InputError if there is no such model, MissingExtra if `local` has no weights or no torch, ServiceError if the Hub is
+    needed and doesn't answer.
     """
     if cross_encoder != "local":
         return resolve(cross_encoder)
+    if find_spec("torch") is None:  # said now, not when the pairs are scored
+        raise MissingExtra("torch, which scoring with `local` needs,", extra="models")
     from hnhub.llm.embedded import source_path
 
     path = source_path()
