@@ -54,7 +54,9 @@ def rewrite_method(
                 totals["shortfall"] += len(drops)
     path = source / "ledger" / f"negatives-{method}.parquet"
     anew = pl.col("reason").is_in(list(undone))
-    anew |= (pl.col("reason") == "shortfall") & pl.col("query_id").is_in(pl.concat(seen).implode())  # else nothing was scored
+    anew |= (pl.col("reason") == "shortfall") & pl.col("query_id").is_in(
+        pl.concat(seen).implode()
+    )  # else nothing was scored
     kept = pl.read_parquet(path).filter(~anew.fill_null(value=False)) if path.is_file() else None
     write_parquet(out / "ledger" / path.name, [*([] if kept is None else [kept]), *lost], LEDGER)
     return totals
