@@ -102,10 +102,10 @@ class Marks:
         head = {"hnhub_marks": 1, "corpus": self.corpus, "dataset": self.dataset, "sample": self.sample}
         return {**head, "marks": [_plain(one) for one in self.marks]}
 
-    def part(self, *names: str) -> dict[str, str]:
-        """What a stage that takes these properties is made from besides, for its fingerprint; nothing if they are empty."""
+    def sha256_of(self, *names: str) -> str | None:
+        """Of what these properties hold, for the fingerprint of a stage that takes them; None if they are empty."""
         said = {name: sorted(getattr(self, name).items()) for name in names if getattr(self, name)}
-        return {"marks": _sha256(said)} if said else {}
+        return _sha256(said) if said else None
 
     def facts(self) -> dict[str, Any]:
         """What was read and found, for the card: counts, and by method the share of false negatives of a random sample."""

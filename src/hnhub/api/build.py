@@ -20,6 +20,7 @@ from hnhub.marks import Marks, read_marks
 from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.decisions import Decision, find_decision, ordered
 from hnhub.pipeline.job import Job
+from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, Recipe, RecipeOptions
@@ -234,7 +235,7 @@ def _called(corpus: CorpusLike | Documents, name: str | None) -> str | None:
 def _prompts(decision: Decision, recipe: Recipe, family: str | None) -> "dict[str, Prompt]":
     from hnhub.llm.prompts import families, find_prompt
 
-    tasks = pipeline.prompt_tasks(recipe)
+    tasks = prompt_tasks(recipe)
     if unused := sorted(set(decision.prompts) - set(tasks)):
         raise UsageError(
             f"--prompt {unused[0]}: this build asks no model for that",

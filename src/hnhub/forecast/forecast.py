@@ -13,9 +13,9 @@ from hnhub.forecast.measure import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25
 from hnhub.llm.budget import Estimate, estimate
 from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
+from hnhub.negatives.dense import DEFAULT_BI_ENCODER
 from hnhub.negatives.judge import SHOWN
 from hnhub.pipeline.job import Job, Stage
-from hnhub.pipeline.miners import DEFAULT_BI_ENCODER
 from hnhub.queries.styles import quotas
 from hnhub.records import METHODS, WRITTEN_QUERIES, contents, evaluation_splits
 

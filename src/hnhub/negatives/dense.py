@@ -20,7 +20,10 @@ from hnhub.stages import fingerprint
 if TYPE_CHECKING:
     from hnhub.encode.encoder import Encoder
 
-__all__ = ["identity", "make_candidates"]
+__all__ = ["DEFAULT_BI_ENCODER", "identity", "make_candidates"]
+
+DEFAULT_BI_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+"""Where a recipe names none."""
 
 _QUERIES = 4096
 _SAMPLE = 200

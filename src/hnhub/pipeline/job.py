@@ -10,6 +10,7 @@ from hnhub.bm25.settings import BM25Settings
 from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.marks import Marks
+from hnhub.pipeline.parameters import Parameters
 from hnhub.records import Recipe
 from hnhub.stages import facts_of
 from hnhub.text.language import Language, measure
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hnhub.llm.client import Model
     from hnhub.llm.prompts import Prompt
 
-__all__ = ["Job", "Make", "Stage", "model_parts"]
+__all__ = ["Job", "Make", "Stage"]
 
 Make = Callable[[Path, Path], Mapping[str, Any]]
 
@@ -112,16 +113,7 @@ class Stage:
 
     name: str
     needs: tuple[str, ...]
-    parts: Callable[[], Mapping[str, object]]
+    parameters: Callable[[], Parameters]
     """May ask the Hub for a model's revision, so it is called only when it is needed."""
     make: Make
     record_name: str = "stage.json"
-
-
-def model_parts(job: Job, *tasks: str) -> dict[str, object]:
-    """What the answers to these tasks depend on, for the fingerprint of the stage that asks."""
-    return {
-        "model": job.model.identity if job.model else None,
-        "prompts": {task: job.prompts[task].sha256 for task in tasks},
-        "sampling": [job.recipe.temperature, job.recipe.top_p],
-    }

@@ -1,16 +1,15 @@
 """The candidate stages, one a source: what each is made from, and the miner that makes it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hnhub.pipeline.job import Job, Stage, model_parts
+from hnhub.pipeline.job import Job, Stage
+from hnhub.pipeline.parameters import CANDIDATES
 from hnhub.records import METHODS, Recipe
 
-__all__ = ["DEFAULT_BI_ENCODER", "MINERS", "candidate_sources", "sources_of"]
-
-DEFAULT_BI_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
-"""For `dense` and `hybrid` where the recipe names none."""
+__all__ = ["MINERS", "candidate_sources", "sources_of"]
 
 
 def candidate_sources(recipe: Recipe) -> list[str]:
@@ -49,22 +48,12 @@ def _llm(job: Job, name: str) -> Stage:
     return Stage(
         f"candidates/{name}",
         ("corpus", "queries"),
-        lambda: {
-            **model_parts(job, task),
-            "negatives": job.recipe.negatives,
-            "seed": job.recipe.seed,
-            "language": job.recipe.language,
-        },
+        partial(CANDIDATES[name], job, name),
         make,
     )
 
 
 def _bm25(job: Job) -> Stage:
-    from hnhub.bm25.open import identity
-    from hnhub.bm25.settings import BM25Settings
-
-    given = BM25Settings.of(job.recipe.bm25, job.recipe.language or "en")
-
     def make(out: Path, work: Path) -> Mapping[str, Any]:
         from hnhub.negatives import bm25
 
@@ -83,24 +72,22 @@ def _bm25(job: Job) -> Stage:
     return Stage(
         "candidates/bm25",
         ("corpus", "queries"),
-        lambda: {"depth": job.recipe.depth, "settings": identity(given), "language": job.recipe.language},
+        partial(CANDIDATES["bm25"], job, "bm25"),
         make,
     )
 
 
 def _dense(job: Job) -> Stage:
-    from hnhub.negatives import dense
-
-    bi_encoder = job.recipe.bi_encoder or DEFAULT_BI_ENCODER
-
     def make(out: Path, work: Path) -> Mapping[str, Any]:
+        from hnhub.negatives import dense
+
         return dense.make_candidates(
             out,
             work,
             documents=job.documents,
             queries=job.queries,
             depth=job.recipe.depth,
-            bi_encoder=bi_encoder,
+            bi_encoder=job.recipe.bi_encoder or dense.DEFAULT_BI_ENCODER,
             faiss=job.recipe.faiss,
             corpus_revision=job.corpus_revision,
             engine=job.engine,
@@ -109,11 +96,7 @@ def _dense(job: Job) -> Stage:
     return Stage(
         "candidates/dense",
         ("corpus", "queries"),
-        lambda: {
-            "depth": job.recipe.depth,
-            "bi_encoder": dense.identity(bi_encoder),
-            "faiss": job.recipe.faiss,
-        },
+        partial(CANDIDATES["dense"], job, "dense"),
         make,
     )
 
@@ -134,16 +117,16 @@ def _hybrid(job: Job) -> Stage:
         )
 
     needs = ("queries", *(f"candidates/{source}" for source in sources))
-    return Stage("candidates/hybrid", needs, lambda: {"depth": job.recipe.depth}, make)
+    return Stage("candidates/hybrid", needs, partial(CANDIDATES["hybrid"], job, "hybrid"), make)
 
 
 def _ce(job: Job) -> Stage:
-    from hnhub.negatives import cross_encoder
-
     recipe = job.recipe
     sources = sources_of("ce", recipe)
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
+        from hnhub.negatives import cross_encoder
+
         return cross_encoder.make_candidates(
             out,
             work,
@@ -160,7 +143,7 @@ def _ce(job: Job) -> Stage:
     return Stage(
         "candidates/ce",
         needs,
-        lambda: {"depth": recipe.depth, "cross_encoder": cross_encoder.identity(recipe.cross_encoder)},
+        partial(CANDIDATES["ce"], job, "ce"),
         make,
     )
 

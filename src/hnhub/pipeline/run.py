@@ -14,37 +14,26 @@ from typing import Any
 
 from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
-from hnhub.pipeline.job import Job, Stage, model_parts
+from hnhub.pipeline.job import Job, Stage
 from hnhub.pipeline.miners import MINERS, candidate_sources
+from hnhub.pipeline.parameters import (
+    CorpusParameters,
+    DatasetParameters,
+    JudgementsParameters,
+    NegativesParameters,
+    Parameters,
+    QueriesParameters,
+)
 from hnhub.progress import Event, in_stage, tell
-from hnhub.records import METHODS, Recipe
 from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage, waiting_lock
 
-__all__ = ["VERSIONS", "prompt_tasks", "query_tasks", "run", "stages", "status"]
-
-VERSIONS = {"corpus": 2, "queries": 3, "candidates": 3, "judgements": 3, "negatives": 3, "dataset": 3}
-"""The version of the code behind each kind of stage; raise one when its output changes for the same input."""
-
-
-def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
-    """The tasks that this recipe asks a language model to do."""
-    written = [METHODS[method].task for method in METHODS if method in recipe.methods]
-    judge = "judge" if recipe.judge == "llm" else None
-    return tuple(task for task in (*query_tasks(recipe), *written, judge) if task)
-
-
-def query_tasks(recipe: Recipe) -> tuple[str, ...]:
-    """The tasks of the stage `queries`: `query`, or `query.<style>` for each style, and `query-judge`."""
-    if recipe.queries_from != "llm":
-        return ()
-    styles = tuple(f"query.{style}" for style, _ in recipe.query_styles)
-    return (*(styles or ("query",)), *(["query-judge"] if recipe.query_judge is not None else []))
+__all__ = ["run", "stages", "status"]
 
 
 def stages(job: Job) -> list[Stage]:
     """Every stage of a build, in the order in which they run."""
     return [
-        Stage("corpus", (), lambda: {"source": job.source.identity()}, lambda out, _: make_corpus(out, job.source)),
+        Stage("corpus", (), partial(CorpusParameters.of, job), lambda out, _: make_corpus(out, job.source)),
         _queries(job),
         *(MINERS[name](job) for name in candidate_sources(job.recipe)),
         *(_judgements(job, method) for method in job.recipe.methods if job.recipe.judge),
@@ -61,7 +50,9 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
     Each stage that is done is told as an event. Errors of a stage pass through; finished stages stay.
     """
     records: dict[str, StageRecord] = {}
-    own = {stage.name: stage.parts() for stage in steps}  # all before any work, so that a wrong model is refused first
+    own = {
+        stage.name: stage.parameters() for stage in steps
+    }  # all before any work, so that a wrong model is refused first
     with waiting_lock(folder.parent, folder.name) if wait else nullcontext(), lock(folder):
         for stage in steps:
             started = time.monotonic()
@@ -92,46 +83,21 @@ def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None
     for stage in steps:
         # A stage without a folder needs no fingerprint, which may need the Hub.
         if all(need in records for need in stage.needs) and (folder / stage.name).exists():
-            record = finished(folder / stage.name, _parts(stage, stage.parts(), records), record_name=stage.record_name)
+            record = finished(
+                folder / stage.name, _parts(stage, stage.parameters(), records), record_name=stage.record_name
+            )
             if record:
                 records[stage.name] = record
     return {stage.name: records.get(stage.name) for stage in steps}
 
 
-def _parts(stage: Stage, own: Mapping[str, object], records: Mapping[str, StageRecord]) -> dict[str, object]:
-    kind = stage.name.partition("/")[0]
+def _parts(stage: Stage, own: Parameters, records: Mapping[str, StageRecord]) -> dict[str, object]:
     inputs = {need: records[need].content for need in stage.needs}
-    return {"stage": stage.name, "version": VERSIONS[kind], "inputs": inputs, **own}
+    return {"stage": stage.name, "inputs": inputs, **own.as_dict()}
 
 
 def _queries(job: Job) -> Stage:
     from hnhub.bm25 import open as bm25
-    from hnhub.bm25.settings import BM25Settings
-
-    recipe = job.recipe
-    given = BM25Settings.of(recipe.bm25, recipe.language or "en")
-
-    def parts() -> dict[str, object]:
-        drawn: dict[str, object] = {
-            "from": recipe.queries_from,
-            "queries": recipe.query_limit,
-            "seed": recipe.seed,
-            "language": recipe.language,
-        }
-        if job.marks:
-            drawn |= job.marks.part("bad_queries", "bad_positives")
-        if recipe.queries_from == "qrels":
-            return drawn
-        written = {
-            **drawn,
-            **model_parts(job, *query_tasks(recipe)),
-            "generators": [model.identity for model in job.models[1:]],
-            "styles": recipe.query_styles,
-            "per_passage": recipe.per_passage,
-            "query_judge": recipe.query_judge,
-            "round_trip": recipe.round_trip,
-        }
-        return {**written, "bm25": bm25.identity(given)} if recipe.round_trip and recipe.bm25 else written
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
         index = bm25.open_index(job.documents, job.home / "bm25", job.bm25, job.engine.threads)
@@ -154,34 +120,15 @@ def _queries(job: Job) -> Stage:
         )
         return {**facts, "language": asdict(job.language)}
 
-    return Stage("queries", ("corpus",), parts, make)
+    return Stage("queries", ("corpus",), partial(QueriesParameters.of, job), make)
 
 
 def _judgements(job: Job, method: str) -> Stage:
-    from hnhub.negatives import cross_encoder
-    from hnhub.negatives.judge import cross_encoder_judge, llm_judge, make_judgements
-
     recipe = job.recipe
 
-    def parts() -> dict[str, object]:
-        by: dict[str, object] = {"cross_encoder": None, "model": None, "prompt": None}
-        if recipe.judge == "ce":
-            by["cross_encoder"] = cross_encoder.identity(recipe.cross_encoder)
-        elif job.model:
-            by |= {"model": job.model.identity, "prompt": job.prompts["judge"].sha256}
-        return {
-            **by,
-            "judge": recipe.judge,
-            "negatives": recipe.negatives,
-            "seed": recipe.seed,
-            "language": recipe.language,
-            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
-            "cut": [recipe.max_percent, recipe.max_margin]
-            if METHODS[method].scores_positive or recipe.judge == "ce"
-            else None,
-        }
-
     def make(out: Path, work: Path) -> Mapping[str, Any]:
+        from hnhub.negatives.judge import cross_encoder_judge, llm_judge, make_judgements
+
         if recipe.judge == "ce":
             judge = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
         else:
@@ -201,7 +148,8 @@ def _judgements(job: Job, method: str) -> Stage:
             chunked=job.chunked,
         )
 
-    return Stage(f"judgements/{method}", ("corpus", "queries", f"candidates/{method}"), parts, make)
+    needs = ("corpus", "queries", f"candidates/{method}")
+    return Stage(f"judgements/{method}", needs, partial(JudgementsParameters.of, job, method), make)
 
 
 def _negatives(job: Job, method: str) -> Stage:
@@ -225,21 +173,7 @@ def _negatives(job: Job, method: str) -> Stage:
         )
         return once(job.engine, negatives, out)
 
-    return Stage(
-        f"negatives/{method}",
-        needs,
-        lambda: {
-            "negatives": recipe.negatives,
-            "seed": recipe.seed,
-            "on_shortfall": recipe.on_shortfall,
-            "promote": recipe.promote,
-            "language": recipe.language,
-            "sampling": [recipe.sampling, recipe.rank_min, recipe.rank_max],
-            "cut": [recipe.max_percent, recipe.max_margin] if METHODS[method].scores_positive else None,
-            **(job.marks.part("negatives") if job.marks else {}),
-        },
-        make,
-    )
+    return Stage(f"negatives/{method}", needs, partial(NegativesParameters.of, job, method), make)
 
 
 def _dataset(job: Job) -> Stage:
@@ -275,15 +209,4 @@ def _dataset(job: Job) -> Stage:
             review=job.marks.facts() if job.marks else None,
         )
 
-    return Stage(
-        "dataset",
-        needs,
-        lambda: {
-            "recipe": recipe.as_dict(),
-            "dataset_version": job.version,
-            "rights": job.rights,
-            **({"marks": job.marks.sha256} if job.marks else {}),
-        },
-        make,
-        record_name="manifest.json",
-    )
+    return Stage("dataset", needs, partial(DatasetParameters.of, job), make, record_name="manifest.json")

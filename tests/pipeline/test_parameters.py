@@ -1,0 +1,143 @@
+"""What each decision of a recipe remakes: by the parameters that the stages of a real job tell."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from hnhub.api.build import opened_job
+from hnhub.pipeline.parameters import CANDIDATES, Parameters
+from hnhub.pipeline.run import stages
+from hnhub.records import METHODS, Recipe
+from llm_servers.scripted import Scripted
+from small_corpus import write_corpus
+
+Stages = Mapping[str, Mapping[str, Any]]
+
+WRITTEN = {"candidates/llm", "candidates/llm-pos"}
+ASKED = {"queries", "judgements", *WRITTEN}
+CHOSEN = {"judgements", "negatives"}
+RANKED = {"candidates/bm25", "candidates/dense", "candidates/hybrid", "candidates/ce"}
+
+# Field of the recipe -> an option that varies it, and the stages whose own parameters it changes. `judgements` and
+# `negatives` are those of every method. The dataset's always change: it tells the whole recipe.
+CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "corpus": ({"name": "other"}, {"corpus"}),
+    "methods": ({"methods": ["bm25", "ce"]}, set()),
+    "queries": ({"queries": 7}, {"queries"}),
+    "queries_from": ({"queries_from": "qrels"}, {"queries"}),
+    "round_trip": ({"round_trip": None}, {"queries"}),
+    "query_styles": ({"query_styles": {"keyword": 1.0}}, {"queries"}),
+    "per_passage": ({"per_passage": 2}, {"queries"}),
+    "query_judge": ({"query_judge": 7}, {"queries"}),
+    "positives": ({"positives": 1}, set()),
+    "negatives": ({"negatives": 3}, WRITTEN | CHOSEN),
+    "depth": ({"depth": 50}, RANKED),
+    "seed": ({"seed": 1}, {"queries", *WRITTEN, *CHOSEN}),
+    "model": ({"model": "two"}, ASKED),
+    "generators": ({"model": ["one", "two"]}, {"queries"}),
+    "temperature": ({"temperature": 0.1}, {"queries", *WRITTEN}),
+    "top_p": ({"top_p": 0.1}, {"queries", *WRITTEN}),
+    "thinking": ({"thinking": "off"}, ASKED),
+    "extra_body": ({"extra_body": {"top_k": 20}}, ASKED),
+    "prompts": ({"prompts": {"negative": "negative.toml"}}, {"candidates/llm"}),
+    "language": ({"language": "de"}, {"queries", "candidates/bm25", *WRITTEN, *CHOSEN}),
+    "bm25": ({"bm25": {"k1": 1.2}}, {"queries", "candidates/bm25"}),
+    "bi_encoder": ({"bi_encoder": "models/b"}, {"candidates/dense"}),
+    "faiss": ({"faiss": "Flat"}, {"candidates/dense"}),
+    "cross_encoder": ({"cross_encoder": "models/b"}, {"candidates/ce"}),
+    "max_percent": ({"max_percent": 0.9}, {"judgements/ce", "negatives/ce"}),
+    "max_margin": ({"max_margin": 1.0}, {"judgements/ce", "negatives/ce"}),
+    "judge": ({"judge": "ce"}, {"judgements"}),
+    "promote": ({"promote": "positive"}, {"negatives"}),
+    "sampling": ({"sampling": "random"}, CHOSEN),
+    "rank_min": ({"rank_min": 2}, CHOSEN),
+    "rank_max": ({"rank_max": 50}, CHOSEN),
+    "on_shortfall": ({"on_shortfall": "keep"}, {"negatives"}),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A corpus, models and an endpoint."""
+
+    folder: Path
+    endpoint: str
+
+    def stages(self, *, name: str = "made", **options: Any) -> Stages:
+        given = {"methods": list(METHODS), "judge": "llm", "endpoint": self.endpoint, "bi_encoder": "models/a",
+                 "cross_encoder": "models/a", "out": self.folder / "runs"}  # fmt: skip
+        with opened_job(self.folder / "made", name, {**given, **options}) as job:  # type: ignore[typeddict-item]
+            return {stage.name: stage.parameters().as_dict() for stage in stages(job)}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("place")
+    write_corpus(folder / "made")
+    for name in "ab":  # nothing is loaded: only what a model is counts here
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "config.json").write_text(f'{{"name": "{name}"}}')
+    shipped = Path(__file__).parents[2] / "src" / "hnhub" / "llm" / "prompt_files"
+    text = next(shipped.glob("negative*.toml")).read_text(encoding="utf-8")
+    (folder / "negative.toml").write_text(f"# Mine.\n{text}", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch, Scripted(models=("one", "two")) as server:
+        patch.chdir(folder)
+        patch.setenv("HNHUB_HOME", str(folder / "home"))
+        yield Place(folder, server.url)
+
+
+@pytest.fixture(scope="module")
+def plain(place: Place) -> Stages:
+    return place.stages()
+
+
+def changed(before: Stages, after: Stages) -> set[str]:
+    """The stages in both whose parameters differ; a kind of stage by its name alone where all of that kind do."""
+    shared = before.keys() & after.keys()
+    differ = {name for name in shared if before[name] != after[name]}
+    for kind in ("judgements", "negatives"):
+        every = {name for name in shared if name.startswith(f"{kind}/")}
+        if every and every <= differ:
+            differ = differ - every | {kind}
+    return differ
+
+
+def test_every_field_of_the_recipe_has_its_stages() -> None:
+    assert set(CHANGES) == {field.name for field in fields(Recipe)}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_decision_changes_these_stages_and_no_other(field: str, place: Place, plain: Stages) -> None:
+    options, expected = CHANGES[field]
+    assert changed(plain, place.stages(**options)) == {*expected, "dataset"}
+
+
+def test_the_cross_encoder_counts_for_what_it_judges(place: Place) -> None:
+    before, after = (place.stages(judge="ce", cross_encoder=f"models/{name}") for name in "ab")
+    assert changed(before, after) == {"judgements", "candidates/ce", "dataset"}
+
+
+def test_judged_queries_depend_on_no_model(place: Place) -> None:
+    before, after = (place.stages(queries_from="qrels", model=name) for name in ("one", "two"))
+    assert "queries" not in changed(before, after)
+
+
+def test_every_method_has_parameters() -> None:
+    assert set(CANDIDATES) == set(METHODS)
+
+
+def test_a_new_field_at_its_default_changes_no_fingerprint() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Before(Parameters):
+        VERSION: ClassVar[int] = 1
+        depth: int
+
+    @dataclass(frozen=True, kw_only=True)
+    class After(Before):
+        faiss: str | None = None
+
+    assert After(depth=3).as_dict() == Before(depth=3).as_dict() == {"version": 1, "depth": 3}
+    assert After(depth=3, faiss="Flat").as_dict() == {"version": 1, "depth": 3, "faiss": "Flat"}
