@@ -25,6 +25,7 @@ __all__ = [
     "NegativesParameters",
     "Parameters",
     "QueriesParameters",
+    "QueryWriting",
     "WrittenParameters",
 ]
 
