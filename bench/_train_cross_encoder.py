@@ -10,9 +10,8 @@ import polars as pl
 
 from hnhub import schema
 from hnhub.bm25.open import open_index
-from hnhub.bm25.settings import BM25Settings
 from hnhub.home import home
-from hnhub.records import contents
+from hnhub.records import BM25Settings, contents
 
 __all__ = ["MAX_LENGTH", "PASSAGE_LENGTH", "SCIFACT", "judged", "minilm", "read_scifact", "trained"]
 

@@ -29,7 +29,7 @@ Found = tuple[object, object]
 
 def ours(threads: int = 1) -> tuple[Callable[[list[str]], object], Callable[[object, list[str]], Found]]:
     from hnhub.bm25.open import index_texts
-    from hnhub.bm25.settings import BM25Settings
+    from hnhub.records import BM25Settings
 
     settings = BM25Settings(k1=K1, b=B, stemmer=None, stop_words=None)
     return lambda texts: index_texts(texts, settings, threads), lambda index, queries: index.search(queries, K)

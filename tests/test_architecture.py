@@ -12,7 +12,7 @@ FOUNDATION = ("errors", "records", "schema", "progress", "stages", "home", "mark
 # room -> (rooms of hnhub that it may import, third parties that it may import)
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "errors": ((), ()),
-    "records": ((), ()),
+    "records": (("errors",), ()),
     "schema": ((), ("polars", "pyarrow", "datasets")),
     "progress": ((), ("datasets", "IPython")),
     "stages": (("errors",), ("pyarrow",)),

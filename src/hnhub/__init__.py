@@ -66,12 +66,11 @@ if TYPE_CHECKING:
     from hnhub.api.runs import Run, open_run
     from hnhub.api.train import Training, train
     from hnhub.api.view import Page, view
-    from hnhub.bm25.settings import BM25Settings
     from hnhub.corpus.opened import Corpus
     from hnhub.learn.evaluate import Evaluation
     from hnhub.learn.plan import Plan
     from hnhub.publish.load import load_run
-    from hnhub.records import Recipe
+    from hnhub.records import BM25Settings, Recipe
 else:
     _PLACES = {
         "hnhub.api.adapt": ("Adapted", "adapt"),
@@ -87,12 +86,11 @@ else:
         "hnhub.api.runs": ("Run", "open_run"),
         "hnhub.api.train": ("Training", "train"),
         "hnhub.api.view": ("Page", "view"),
-        "hnhub.bm25.settings": ("BM25Settings",),
         "hnhub.corpus.opened": ("Corpus",),
         "hnhub.learn.evaluate": ("Evaluation",),
         "hnhub.learn.plan": ("Plan",),
         "hnhub.publish.load": ("load_run",),
-        "hnhub.records": ("Recipe",),
+        "hnhub.records": ("BM25Settings", "Recipe"),
     }
 
     def __getattr__(name: str) -> object:

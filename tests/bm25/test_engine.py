@@ -3,6 +3,8 @@
 import importlib.metadata
 import math
 from collections import Counter
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,13 +15,15 @@ from hnhub.bm25 import open as bm25
 from hnhub.bm25.analysis import analyze
 from hnhub.bm25.build import build
 from hnhub.bm25.index import Index
+from hnhub.bm25.languages import in_language
 from hnhub.bm25.open import index_texts
 from hnhub.bm25.reference import bm25s_scorer, rank_bm25_scorer
-from hnhub.bm25.settings import BM25Settings
 from hnhub.bm25.vocabulary import Vocabulary, read_words, to_arrow
 from hnhub.errors import MissingExtra, UsageError
+from hnhub.records import BM25Settings
 
 PLAIN = BM25Settings(stemmer=None, stop_words=None)
+ENGLISH = in_language(BM25Settings(), "en")
 METHODS = ("lucene", "okapi", "bm25+", "bm25l")
 WORDS = [f"w{chr(97 + n)}" for n in range(12)]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), min_size=1, max_size=40)
@@ -152,7 +156,7 @@ def in_shards(texts: list[str], given: BM25Settings, *, threads: int, chunk: int
 
 @pytest.mark.parametrize("method", METHODS)
 def test_threads_and_shards_leave_no_trace(method):
-    given = BM25Settings(method=method)
+    given = replace(ENGLISH, method=method)
     documents, asked = zipfian(12_000, 20, seed=1), zipfian(300, 6, seed=2)
     whole = in_shards(documents, given, threads=1, chunk=12_000, postings=1 << 40)
     rows, scores = whole.search(asked, 100)
@@ -225,19 +229,19 @@ def test_settings_are_checked():
     ):
         with pytest.raises(UsageError):
             BM25Settings(**bad)
-    assert str(BM25Settings()) == "lucene k1=0.9 b=0.4 stemmer=porter stop_words=english"
+    assert str(ENGLISH) == "lucene k1=0.9 b=0.4 stemmer=porter stop_words=english"
     assert set(bm25.__all__) <= set(vars(bm25))
 
 
 def test_settings_from_pairs_of_text():
-    found = BM25Settings.of([("k1", "1.2"), ("stemmer", None), ("b", "0.4"), ("k1", "1.5")])
+    found = BM25Settings(k1=1.2).changed_by({"stemmer": None, "b": "0.4", "k1": "1.5"})
     assert found == BM25Settings(k1=1.5, stemmer=None)
     assert found.changed == (("k1", 1.5), ("stemmer", None))
-    assert BM25Settings.of(found.changed) == found
-    assert BM25Settings.of([("delta", None)]).changed == ()
+    assert BM25Settings().changed_by(dict(found.changed)) == found
+    assert BM25Settings().changed_by({"delta": None, "stemmer": "auto"}) == BM25Settings()
     for bad in (("k2", "1"), ("k1", "much"), ("k1", None), ("stemmer", "latin"), ("method", None)):
         with pytest.raises(UsageError, match="BM25"):
-            BM25Settings.of([bad])
+            BM25Settings().changed_by(dict([bad]))
 
 
 def test_a_reference_engine_stands_in_the_fingerprint_with_its_version(monkeypatch):
@@ -266,9 +270,7 @@ mixed = st.text(
 
 
 @settings(max_examples=400, deadline=None)
-@given(
-    st.lists(mixed, min_size=1, max_size=4), st.sampled_from([PLAIN, BM25Settings(), BM25Settings(stemmer="english")])
-)
+@given(st.lists(mixed, min_size=1, max_size=4), st.sampled_from([PLAIN, ENGLISH, replace(ENGLISH, stemmer="english")]))
 def test_machine_code_splits_as_defined(texts, given):
     vocabulary = Vocabulary(given)
     tokens = read_words(*to_arrow(texts))
@@ -319,7 +321,7 @@ def test_unicode(text, expected):
 
 
 def test_english():
-    assert analyze("The runners' dog's running and the cats ran", BM25Settings()) == [
+    assert analyze("The runners' dog's running and the cats ran", ENGLISH) == [
         "runner",
         "dog",
         "run",
@@ -344,24 +346,28 @@ def test_english():
     ],
 )
 def test_analysis_is_the_languages_where_there_is_one(language, text, expected):
-    assert analyze(text, BM25Settings.of([], language)) == expected
+    assert analyze(text, in_language(BM25Settings(), language)) == expected
 
 
 def test_settings_of_a_language():
-    assert BM25Settings.of([]) == BM25Settings.of([], "en") == BM25Settings()
-    german = BM25Settings.of([("k1", 1.2)], "de")
+    assert (ENGLISH.stemmer, ENGLISH.stop_words) == ("porter", "english")
+    assert in_language(ENGLISH, "de") == ENGLISH  # what is named stays
+    german = in_language(BM25Settings(k1=1.2), "de")
     assert (german.stemmer, german.stop_words, german.k1) == ("german", "german", 1.2)
-    assert BM25Settings.of([("stemmer", None)], "de").stop_words == "german"
-    turkish = BM25Settings.of([], "tr")
+    assert in_language(BM25Settings(stemmer=None), "de").stop_words == "german"
+    turkish = in_language(BM25Settings(), "tr")
     assert (turkish.stemmer, turkish.stop_words) == ("turkish", None)
-    assert str(BM25Settings.of([], "ja")) == "lucene k1=0.9 b=0.4 stemmer=none stop_words=none"
+    assert str(in_language(BM25Settings(), "ja")) == "lucene k1=0.9 b=0.4 stemmer=none stop_words=none"
+    assert str(in_language(BM25Settings(), None)) == str(in_language(BM25Settings(), "ja"))
 
 
 def test_every_stemmer_and_list_is_there():
     import Stemmer
 
-    from hnhub.bm25.languages import STEMMERS, STOP_WORDS, stop_words
+    from hnhub.bm25.languages import STEMMERS, stop_words
+    from hnhub.records.bm25_settings import Stemmer as Named
+    from hnhub.records.bm25_settings import StopWords
 
-    assert set(STEMMERS.values()) <= set(Stemmer.algorithms())
-    assert all(len(stop_words(name)) > 30 for name in STOP_WORDS)
+    assert {*STEMMERS.values(), "english"} == set(get_args(Named)) <= set(Stemmer.algorithms())
+    assert all(len(stop_words(name)) > 30 for name in get_args(StopWords))
     assert "für" in stop_words("german")

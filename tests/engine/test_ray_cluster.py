@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 import small_parts
-from hnhub.bm25.settings import BM25Settings
 from hnhub.engine.local import Local
 from hnhub.engine.ray_cluster import RayEngine, ray_engine
 from hnhub.engine.ray_model import RayModel
@@ -26,7 +25,7 @@ from hnhub.llm.client import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Message, Request
 from hnhub.negatives import bm25, cross_encoder, dense, llm
-from hnhub.records import Recipe
+from hnhub.records import BM25Settings, Recipe
 from model_server import model_server
 from small_corpus import content, write_corpus
 from small_miners import PASSAGES, QUERIES, write_cross_encoder, write_inputs, write_ranking

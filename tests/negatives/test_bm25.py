@@ -12,15 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hnhub.bm25.languages import in_language
 from hnhub.bm25.open import index_texts, open_index
-from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import InputError, UsageError
 from hnhub.negatives.bm25 import make_candidates
-from hnhub.records import contents
+from hnhub.records import BM25Settings, contents
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES
 
 BEIR = Path(__file__).parents[3] / "shared" / "data" / "beir"
-DEFAULTS = BM25Settings()
+DEFAULTS = in_language(BM25Settings(), "en")
 
 
 def write_documents(path: Path, texts: list[str], title: str = "") -> Path:
@@ -213,8 +213,8 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from hnhub.bm25 import build as build
+from hnhub.records import BM25Settings
 from hnhub.bm25.open import index_texts, open_index
-from hnhub.bm25.settings import BM25Settings
 build.SHARD_POSTINGS = int(sys.argv[4])
 index_texts(["warm up"]).search(["warm"], 1)
 queries = Path(sys.argv[3]).read_text().splitlines()

@@ -5,12 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hnhub.bm25.settings import BM25Settings
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.negatives import bm25
 from hnhub.negatives.choose import make_negatives
 from hnhub.queries.make import make_queries
-from hnhub.records import Recipe, contents
+from hnhub.records import BM25Settings, Recipe, contents
 from hnhub.text.similarity import NEAR, similarity
 
 

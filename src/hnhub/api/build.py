@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hint
 from hnhub.api.inputs import CorpusLike, Documents, source_of
 from hnhub.api.opening import opened_engine, opened_models
 from hnhub.api.runs import Run
-from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import UsageError
 from hnhub.home import home
 from hnhub.marks import Marks, read_marks
@@ -23,7 +22,7 @@ from hnhub.pipeline.job import Job
 from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
-from hnhub.records import METHODS, Recipe, RecipeOptions
+from hnhub.records import METHODS, BM25Settings, Recipe, RecipeOptions
 from hnhub.stages import canonical_json, fingerprint, waiting_lock
 from hnhub.text.names import meant
 from hnhub.text.options import check_options
@@ -160,11 +159,7 @@ def decide(corpus: str | None, options: BuildOptions) -> Decision:
         if given.get(one) is not None:
             given.setdefault(other, None)  # one that is given replaces the builder's other
     if bm25 := options.get("bm25"):
-        own = dict([*decision.recipe.bm25, *(bm25.changed if isinstance(bm25, BM25Settings) else bm25.items())])
-        settings = BM25Settings.of(own.items())
-        # An analysis that is named stays named: without, it is that of the corpus's language.
-        named = {name: getattr(settings, name) for name in ("stemmer", "stop_words") if name in own}
-        given["bm25"] = tuple({**dict(settings.changed), **named}.items())
+        given["bm25"] = bm25 if isinstance(bm25, BM25Settings) else decision.recipe.bm25.changed_by(bm25)
     if (extra := options.get("extra_body")) is not None:
         given["extra_body"] = _json_object(extra)
     if (model := given.get("model")) is not None and not isinstance(model, str):

@@ -3,8 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -61,7 +60,7 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
         raise UsageError("nothing to decide anew", do="give a number of negatives, a cut, a sampling or a window")
     with opened(dataset_name(data)) as source:
         record = read_record(source / MANIFEST)
-        recipe = _recipe(record.facts["recipe"])
+        recipe = Recipe.of(record.facts["recipe"])
         if "max_margin" in options and "max_percent" not in options:
             recipe = replace(recipe, max_percent=None)  # one limit in place of the other, as in a build
         recipe = replace(recipe, **options)
@@ -100,13 +99,3 @@ def _make(
     found = remeasured(out, facts, recipe)
     write_card(out, found)
     return {"corpus": recipe.corpus, "version": version, "recipe": found["recipe"]}
-
-
-def _recipe(plain: Mapping[str, Any]) -> Recipe:
-    """A manifest's recipe; what a newer hnhub decides besides is left out."""
-    names = {field.name for field in fields(Recipe)}
-    return Recipe(**{name: _tuples(value) for name, value in plain.items() if name in names})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from hnhub.bm25.languages import stop_words
-from hnhub.bm25.settings import BM25Settings
+from hnhub.records import BM25Settings
 
 __all__ = ["analyze", "expand"]
 

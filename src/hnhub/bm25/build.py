@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.bm25 import kernels
-from hnhub.bm25.settings import BM25Settings
 from hnhub.bm25.vocabulary import Terms, Tokens, Vocabulary, WordTable, read_words
+from hnhub.records import BM25Settings
 
 __all__ = ["SHARD_POSTINGS", "Chunk", "Shard", "build"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from hnhub.bm25 import kernels
 from hnhub.bm25.build import Shard
 from hnhub.bm25.documents import load_ids
-from hnhub.bm25.settings import BM25Settings
 from hnhub.bm25.vocabulary import Vocabulary, WordTable, read_words, to_arrow
+from hnhub.records import BM25Settings
 
 __all__ = ["Index", "load_index", "load_shard", "save_shard", "save_terms"]
 

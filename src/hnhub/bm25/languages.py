@@ -2,11 +2,16 @@
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
+from typing import get_args
 
-__all__ = ["STEMMERS", "STOP_WORDS", "stemmer_of", "stop_words", "stop_words_of"]
+from hnhub.records import BM25Settings
+from hnhub.records.bm25_settings import Stemmer, StopWords
 
-STEMMERS: Mapping[str, str] = {
+__all__ = ["STEMMERS", "in_language", "stop_words"]
+
+STEMMERS: Mapping[str, Stemmer] = {
     "ar": "arabic",
     "ca": "catalan",
     "cs": "czech",
@@ -46,12 +51,6 @@ STEMMERS: Mapping[str, str] = {
 }
 """Language (ISO 639-1) -> its stemmer, as PyStemmer calls it."""
 
-STOP_WORDS = (
-    "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "norwegian", "portuguese",
-    "russian", "spanish", "swedish",
-)  # fmt: skip
-"""The lists that there are, by the language's English name; English is Lucene's, the others are Snowball's."""
-
 _LUCENE = """
 a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was
 will with
@@ -59,15 +58,16 @@ will with
 # EnglishAnalyzer.ENGLISH_STOP_WORDS_SET.
 
 
-def stemmer_of(language: str | None) -> str | None:
-    """The stemmer of a language (ISO 639-1); None if it has none."""
-    return STEMMERS.get(language or "")
-
-
-def stop_words_of(language: str | None) -> str | None:
-    """The name of a language's stop words; None if it has none."""
-    name = "english" if language == "en" else stemmer_of(language)
-    return name if name in STOP_WORDS else None
+def in_language(settings: BM25Settings, language: str | None) -> BM25Settings:
+    """The settings with what is `auto` as a language (ISO 639-1) has it: None where there is nothing for it."""
+    stemmer = STEMMERS.get(language or "")
+    name = "english" if language == "en" else stemmer
+    words: dict[str | None, StopWords] = {listed: listed for listed in get_args(StopWords)}
+    return replace(
+        settings,
+        stemmer=stemmer if settings.stemmer == "auto" else settings.stemmer,
+        stop_words=words.get(name) if settings.stop_words == "auto" else settings.stop_words,
+    )
 
 
 @functools.cache

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hnhub.bm25.settings import BM25Settings
+from hnhub.bm25.languages import in_language
 from hnhub.errors import InputError, MissingExtra
+from hnhub.records import BM25Settings
 from hnhub.stages import content_sha256, fingerprint, finished, run_stage, waiting_lock
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def open_index(
 ) -> BM25Index:
     """The index of documents.parquet (schema.DOCUMENTS), made in a subfolder of `folder` unless it is there.
 
-    An index is found again by the documents' bytes and the settings. Its files' hashes are checked first; a damaged
+    What is `auto` in the settings is English's. An index is found again by the documents' bytes and the settings. Its files' hashes are checked first; a damaged
     index is made again. Several processes may ask for the same index: one makes it, the others wait.
     Raises InputError if the documents can't be read, MissingExtra if a reference engine is not installed.
     """
-    settings = settings or BM25Settings()
+    settings = in_language(settings or BM25Settings(), "en")
     threads = threads or _cores()
     if not documents.is_file():
         raise InputError(f"{documents}: no such file", do="make the corpus stage first")
@@ -106,12 +107,12 @@ def _state(place: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def index_texts(texts: Sequence[str], settings: BM25Settings | None = None, threads: int | None = None) -> "Index":
-    """An index of texts, in memory; its document ids are the texts' positions."""
+    """An index of texts, in memory; its document ids are the texts' positions. What is `auto` in the settings is English's."""
     from hnhub.bm25.build import build
     from hnhub.bm25.index import Index
     from hnhub.bm25.vocabulary import to_arrow
 
-    settings = settings or BM25Settings()
+    settings = in_language(settings or BM25Settings(), "en")
     threads = threads or _cores()
     chunks = (to_arrow(texts[first : first + _CHUNK_ROWS]) for first in range(0, len(texts), _CHUNK_ROWS))
     terms, shards = build(chunks, settings, lambda _, shard: lambda: shard, threads=threads)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hnhub.bm25.analysis import analyze
 from hnhub.bm25.documents import read_contents
-from hnhub.bm25.settings import BM25Settings
 from hnhub.errors import MissingExtra
+from hnhub.records import BM25Settings
 
 __all__ = ["ReferenceIndex", "bm25s_scorer", "rank_bm25_scorer", "reference_index"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hnhub.bm25 import text_kernels as kernels
 from hnhub.bm25.analysis import expand
-from hnhub.bm25.settings import BM25Settings
+from hnhub.records import BM25Settings
 
 __all__ = ["Terms", "Tokens", "Vocabulary", "WordTable", "read_words", "to_arrow"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from hnhub.bm25.settings import BM25Settings
+from hnhub.bm25.languages import in_language
 from hnhub.errors import HnhubError
 from hnhub.forecast.measure import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
 from hnhub.llm.budget import Estimate, estimate
@@ -175,7 +175,7 @@ def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[s
             )
         else:
             notes.append(f"{stage}: no time, since the journal knows no run of this model that tells one")
-    settings = BM25Settings.of(recipe.bm25, recipe.language or "en")
+    settings = in_language(recipe.bm25, recipe.language or "en")
     if "candidates/bm25" in to_do and settings.engine == "hnhub":
         speeds.bm25 = bm25_speed(sample, settings)
         sizes = " and ".join(f"{size:,}" for size in SIZES)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.bm25.open import index_texts
-from hnhub.bm25.settings import BM25Settings
 from hnhub.encode.devices import devices, token_budget
 from hnhub.encode.models import local_folder
 from hnhub.encode.presets import find_preset
 from hnhub.errors import InputError
+from hnhub.records import BM25Settings
 from hnhub.score.scorers import load_scorers
 
 __all__ = ["SIZES", "BM25Speed", "DenseSpeed", "PairSpeed", "bm25_speed", "dense_speed", "pair_speed"]

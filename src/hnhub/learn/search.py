@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hnhub.bm25.languages import in_language
 from hnhub.bm25.open import BM25Index, open_index
-from hnhub.bm25.settings import BM25Settings
 from hnhub.encode.devices import devices, token_budget
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.shards import Embeddings, embed_documents
@@ -17,7 +17,7 @@ from hnhub.encode.topk import top_k
 from hnhub.learn.evaluate import Judged
 from hnhub.learn.runs import Run
 from hnhub.progress import report
-from hnhub.records import contents
+from hnhub.records import BM25Settings, contents
 from hnhub.score.scorers import load_scorers
 from hnhub.text.language import measure
 
@@ -57,7 +57,7 @@ class LexicalSearcher:
     @classmethod
     def open(cls, queries: Judged, parent: Path) -> "LexicalSearcher":
         """Index the documents, or take what is there."""
-        index = open_index(queries.documents, parent, BM25Settings.of([], measure(queries.documents).code))
+        index = open_index(queries.documents, parent, in_language(BM25Settings(), measure(queries.documents).code))
         return cls(index, index.document_ids.to_pylist())
 
     def search(self, texts: Sequence[str], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

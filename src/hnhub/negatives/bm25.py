@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hnhub.bm25.open import BM25Index, open_index
-from hnhub.bm25.settings import BM25Settings
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
-from hnhub.records import Provenance
+from hnhub.records import BM25Settings, Provenance
 from hnhub.schema import CANDIDATES, arrow_schema
 
 __all__ = ["make_candidates"]

@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnhub.bm25.settings import BM25Settings
+from hnhub.bm25.languages import in_language
 from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.marks import Marks
 from hnhub.pipeline.parameters import Parameters
-from hnhub.records import Recipe
+from hnhub.records import BM25Settings, Recipe
 from hnhub.stages import facts_of
 from hnhub.text.language import Language, measure
 
@@ -94,8 +94,8 @@ class Job:
 
     @property
     def bm25(self) -> BM25Settings:
-        """BM25's settings, as the language has them where the recipe does not say."""
-        return BM25Settings.of(self.recipe.bm25, self.language.code)
+        """The recipe's settings of BM25, in the corpus's language."""
+        return in_language(self.recipe.bm25, self.language.code)
 
     @property
     def chunked(self) -> bool:

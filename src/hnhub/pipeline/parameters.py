@@ -104,7 +104,6 @@ class QueriesParameters(Parameters):
 
 def _query_writing(job: "Job") -> QueryWriting:
     from hnhub.bm25.open import identity
-    from hnhub.bm25.settings import BM25Settings
 
     recipe = job.recipe
     return QueryWriting(
@@ -115,7 +114,7 @@ def _query_writing(job: "Job") -> QueryWriting:
         per_passage=recipe.per_passage,
         query_judge=recipe.query_judge,
         round_trip=recipe.round_trip,
-        bm25=identity(BM25Settings.of(recipe.bm25, recipe.language or "en")) if recipe.round_trip else None,
+        bm25=identity(recipe.bm25) if recipe.round_trip else None,
     )
 
 
@@ -159,11 +158,9 @@ class BM25Parameters(Parameters):
     def of(cls, job: "Job", _: str) -> "BM25Parameters":
         """Settings, and the version of an engine that is not ours. Raises MissingExtra for one that is not there."""
         from hnhub.bm25.open import identity
-        from hnhub.bm25.settings import BM25Settings
 
         recipe = job.recipe
-        settings = identity(BM25Settings.of(recipe.bm25, recipe.language or "en"))
-        return cls(depth=recipe.depth, settings=settings, language=recipe.language)
+        return cls(depth=recipe.depth, settings=identity(recipe.bm25), language=recipe.language)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ Near-copies by characters are `hnhub.queries.filter`'s.
 from collections.abc import Sequence
 
 from hnhub.bm25.analysis import analyze
-from hnhub.bm25.settings import BM25Settings
+from hnhub.bm25.languages import in_language
+from hnhub.records import BM25Settings
 
 __all__ = ["ALIKE", "alike_reasons", "content_words"]
 
@@ -27,7 +28,7 @@ were what when where which who whom whose why would you your
 
 def content_words(query: str, language: str | None) -> frozenset[str]:
     """The stems of a query but for stop words (BM25's for the language), and in English for what only asks."""
-    settings = BM25Settings.of([], language or "en")
+    settings = in_language(BM25Settings(), language or "en")
     words = frozenset(analyze(query, settings))
     return words - frozenset(analyze(_ASKING, settings)) if (language or "en") == "en" else words
 

@@ -1,17 +1,28 @@
 """What a BM25 index is made from."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from hnhub.bm25.languages import STEMMERS, STOP_WORDS, stemmer_of, stop_words_of
 from hnhub.errors import UsageError
 
-__all__ = ["BM25Settings", "Engine", "Method"]
+__all__ = ["BM25Settings", "Engine", "Formula", "Stemmer", "StopWords"]
 
-Method = Literal["lucene", "okapi", "bm25+", "bm25l"]
+Formula = Literal["lucene", "okapi", "bm25+", "bm25l"]
 Engine = Literal["hnhub", "bm25s", "rank_bm25"]
+Stemmer = Literal[
+    "porter", "english", "arabic", "armenian", "basque", "catalan", "czech", "danish", "dutch", "esperanto", "estonian",
+    "finnish", "french", "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali",
+    "norwegian", "persian", "polish", "portuguese", "romanian", "russian", "serbian", "sesotho", "spanish", "swedish", "tamil",
+    "turkish", "yiddish",
+]  # fmt: skip
+"""Lucene's of English, and Snowball's."""
+StopWords = Literal[
+    "english", "danish", "dutch", "finnish", "french", "german", "hungarian", "italian", "norwegian", "portuguese", "russian",
+    "spanish", "swedish",
+]  # fmt: skip
+"""Lucene's of English, and Snowball's."""
 
 _DELTA: Mapping[str, float] = {"bm25+": 1.0, "bm25l": 0.5}
 """The papers' values (Lv and Zhai 2011); the other methods have no delta."""
@@ -24,24 +35,25 @@ class BM25Settings:
     """Formula, parameters and analysis. The defaults are those of Anserini's BEIR runs.
 
     `method`: the formula (docs/bm25.md). `delta`: None is the paper's value of bm25+ (1.0) or bm25l (0.5).
-    `stemmer`: "porter" (Lucene's English analyser), "english" (Porter2), another of Snowball's ("german", ...) or None.
-    `stop_words`: "english" (Lucene's 33), another language's (Snowball's) or None. `engine`: "hnhub", or a reference engine that gets the same tokens and keeps everything in memory.
+    `stemmer`: "porter" (Lucene's English analyser), "english" (Porter2), another of Snowball's ("german", ...), None, or
+    "auto": that of the corpus's language (`hnhub.bm25.languages.in_language`), as `stop_words`. `engine`: "hnhub", or a
+    reference engine that gets the same tokens and keeps everything in memory.
     """
 
-    method: Method = "lucene"
+    method: Formula = "lucene"
     k1: float = 0.9
     b: float = 0.4
     delta: float | None = None
-    stemmer: str | None = "porter"
-    stop_words: str | None = "english"
+    stemmer: Stemmer | Literal["auto"] | None = "auto"
+    stop_words: StopWords | Literal["auto"] | None = "auto"
     engine: Engine = "hnhub"
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value that no index can have."""
         for name, value, allowed in (
-            ("method", self.method, get_args(Method)),
-            ("stemmer", self.stemmer, (*dict.fromkeys(["porter", "english", *STEMMERS.values()]), None)),
-            ("stop_words", self.stop_words, (*STOP_WORDS, None)),
+            ("method", self.method, get_args(Formula)),
+            ("stemmer", self.stemmer, ("auto", *get_args(Stemmer), None)),
+            ("stop_words", self.stop_words, ("auto", *get_args(StopWords), None)),
             ("engine", self.engine, get_args(Engine)),
         ):
             if value not in allowed:
@@ -56,14 +68,10 @@ class BM25Settings:
                 do="use k1 >= 0, 0 <= b <= 1 and delta >= 0",
             )
 
-    @classmethod
-    def of(cls, given: Iterable[tuple[str, object]], language: str | None = "en") -> "BM25Settings":
-        """The settings with these (field, value) pairs, the last one of a field counting; numbers may be text.
-
-        Stemmer and stop words are else those of the language (ISO 639-1), none where it has none. Raises UsageError for a field or a value that there is not.
-        """
-        values: dict[str, Any] = {"stemmer": stemmer_of(language), "stop_words": stop_words_of(language), **dict(given)}
-        names = [field.name for field in fields(cls)]
+    def changed_by(self, given: Mapping[str, object]) -> "BM25Settings":
+        """The settings with these values in place; numbers may be text. Raises UsageError for a field or value that there is not."""
+        values: dict[str, Any] = dict(given)
+        names = [field.name for field in fields(self)]
         for name, value in values.items():
             if name not in names:
                 raise UsageError(f"BM25 has no {name!r}", do=f"use one of {', '.join(names)}")
@@ -72,11 +80,11 @@ class BM25Settings:
                     values[name] = float(value)
                 except (TypeError, ValueError):
                     raise UsageError(f"BM25 {name} {value!r} is no number", do=f"write, say, {name}=0.5") from None
-        return cls(**values)
+        return replace(self, **values)
 
     @property
     def changed(self) -> tuple[tuple[str, str | float | None], ...]:
-        """What differs from the defaults, as (field, value): a recipe's `bm25`."""
+        """What differs from the defaults, as (field, value)."""
         plain = BM25Settings().as_dict()
         return tuple((name, value) for name, value in self.as_dict().items() if value != plain[name])
 

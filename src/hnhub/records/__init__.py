@@ -1,0 +1,24 @@
+"""The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them, and decisions."""
+
+from hnhub.records.bm25_settings import BM25Settings
+from hnhub.records.methods import METHODS, PAPER_METHODS, Method
+from hnhub.records.nouns import Document, Drop, Provenance, Verdict, contents, evaluation_splits, parent_of
+from hnhub.records.recipe import WRITTEN_QUERIES, MiningOptions, Recipe, RecipeOptions
+
+__all__ = [
+    "METHODS",
+    "PAPER_METHODS",
+    "WRITTEN_QUERIES",
+    "BM25Settings",
+    "Document",
+    "Drop",
+    "Method",
+    "MiningOptions",
+    "Provenance",
+    "Recipe",
+    "RecipeOptions",
+    "Verdict",
+    "contents",
+    "evaluation_splits",
+    "parent_of",
+]

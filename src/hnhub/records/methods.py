@@ -1,0 +1,57 @@
+"""The ways to get negatives, as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["METHODS", "PAPER_METHODS", "Method"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to get negatives: what it is, and what follows from that wherever methods differ."""
+
+    says: str
+    """What its negatives are, in the words of the card."""
+    sources: tuple[str, ...] = ()
+    """The methods whose candidates it is made from."""
+    further_sources: tuple[str, ...] = ()
+    """And these where the recipe names a bi-encoder."""
+    task: str | None = None
+    """Of a language model: what it is asked for. Set if its texts are written, and no passages of the corpus."""
+    scores_positive: bool = False
+    """Its scorer scores the positive too, so that the positive-aware cut applies."""
+    encodes: bool = False
+    """It needs a bi-encoder."""
+
+    @property
+    def written(self) -> bool:
+        """A language model wrote its texts; they are no passages of the corpus."""
+        return self.task is not None
+
+
+METHODS: Mapping[str, Method] = {
+    "llm": Method(
+        says="a language model wrote a passage that looks relevant but is not, from the text of the query only; no corpus "
+        "passage is involved",
+        task="negative",
+    ),
+    "llm-pos": Method(
+        says="a language model wrote a passage that looks relevant but is not, from the query and its positive",
+        task="negative-pos",
+    ),
+    "bm25": Method(says="the documents that BM25 ranks highest for the query"),
+    "dense": Method(says="the documents whose embeddings are nearest to the query's", encodes=True),
+    "ce": Method(
+        says="candidates of a first retriever, scored",
+        sources=("bm25",),
+        further_sources=("dense",),
+        scores_positive=True,
+    ),
+    "hybrid": Method(
+        says="BM25's and the bi-encoder's rankings, merged by reciprocal rank fusion", sources=("bm25", "dense")
+    ),
+}
+"""Every way to get negatives, in the order in which they are published."""
+
+PAPER_METHODS = ("llm", "bm25", "ce")
+"""The three of arXiv 2504.21015; the command line's `all`."""
