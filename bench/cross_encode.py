@@ -28,7 +28,7 @@ Pair = tuple[str, str]
 
 def score_all(scorer: PairScorer, pairs: Sequence[Pair]) -> np.ndarray:
     scores = np.empty(len(pairs))
-    for batch in scorer.batches(pairs, token_budget("cpu")):
+    for batch, _ in scorer.batches(pairs, token_budget("cpu")):
         scores[batch] = scorer.score([pairs[at] for at in batch])
     return scores
 

@@ -14,7 +14,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "errors": ((), ()),
     "records": (("errors",), ()),
     "schema": ((), ("polars", "pyarrow", "datasets")),
-    "progress": ((), ("datasets", "IPython")),
+    "progress": (("text",), ("datasets", "IPython", "rich")),
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
     "marks": (("errors", "records", "stages"), ()),

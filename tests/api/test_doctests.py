@@ -19,7 +19,7 @@ from small_corpus import write_corpus
 from small_run import make_dataset
 
 FUNCTIONS = [getattr(hnhub, name) for name in hnhub.__all__ if inspect.isfunction(getattr(hnhub, name))]
-MODULES = sorted({function.__module__ for function in FUNCTIONS} | {"hnhub.progress"})
+MODULES = sorted({function.__module__ for function in FUNCTIONS} | {"hnhub.progress.events"})
 RUN = """
 import doctest, importlib, sys
 failed = [name for name in sys.argv[1:] if doctest.testmod(importlib.import_module(name)).failed]

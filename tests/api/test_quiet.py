@@ -35,8 +35,11 @@ def test_events_are_heard(made: Path, static_model: str, tmp_path: Path, monkeyp
     seen: list[progress.Event] = []
     with hnhub.progress.listening(seen.append):
         hnhub.evaluate(static_model, made)
-    assert seen[-1].what == "encoding documents"
-    assert (seen[-1].done, seen[-1].total) == (300, 300)
+    of = {event.what: event for event in seen}
+    assert list(of) == ["encoding documents", "encoding queries"]
+    last = of["encoding documents"]
+    assert (last.done, last.total, last.unit) == (300, 300, "texts")
+    assert 300 < last.tokens < of["encoding queries"].tokens
     with progress.listening(seen.append), progress.in_stage("candidates/llm"):
         progress.report("asking", 3, dropped={"too_long": 2}, tokens=1200)
     assert str(seen[-1]) == "asking: 3, 1,200 tokens, 2 dropped"

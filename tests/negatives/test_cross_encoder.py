@@ -204,7 +204,7 @@ def test_local_scores_hardly_depend_on_their_company(likelihood):
     alone = np.concatenate([likelihood.score([pair]) for pair in pairs])
     np.testing.assert_allclose(together, alone, atol=1e-4)
     batches = likelihood.batches(pairs * 3, 100)
-    assert sorted(np.concatenate(batches)) == list(range(len(pairs) * 3))
+    assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(len(pairs) * 3))
 
 
 def test_local_from_end_to_end(inputs, likelihood, tmp_path, monkeypatch):

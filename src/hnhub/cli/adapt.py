@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnhub.cli.build import telling
 from hnhub.cli.help import BUILD_GROUPS, Choice, Command
 from hnhub.cli.options import as_json, given, parameters
+from hnhub.cli.telling import telling
 from hnhub.errors import UsageError
 from hnhub.records import METHODS
 

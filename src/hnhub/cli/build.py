@@ -1,20 +1,23 @@
 """`hnhub build`: from a corpus to a finished dataset."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, build_options, given
-from hnhub.progress import Event, display, listening
+from hnhub.cli.screen import print_table, screen
+from hnhub.cli.telling import telling
+from hnhub.text.terminal import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hnhub.api.runs import Run
 
-__all__ = ["build", "telling"]
+__all__ = ["build"]
 
 
 @click.command(
@@ -35,28 +38,29 @@ def build(as_json: bool, **options: Any) -> None:
     corpus, name, asked = given(options)
     with telling():
         run = hnhub.build(corpus, name=name, **asked)
-    click.echo(json.dumps(_result(run), indent=1, ensure_ascii=False) if as_json else _report(_result(run)))
+    result = _result(run)
+    if as_json:
+        click.echo(json.dumps(result, indent=1, ensure_ascii=False))
+    elif console := screen():
+        _show(console, result)
+    else:
+        click.echo(_report(result))
 
 
-@contextmanager
-def telling() -> Iterator[None]:
-    """Show progress, and a line for each stage that is done."""
-    with display() as show:
-
-        def hear(event: Event) -> None:
-            if event.state == "working":
-                show(event)
-            else:
-                click.echo(_stage_line(event), err=True)
-
-        with listening(hear):
-            yield
-
-
-def _stage_line(event: Event) -> str:
-    dropped = sum(event.dropped.values())
-    text = f"{event.what}, {dropped:,} dropped" if dropped else event.what
-    return f"{event.stage:22} {text:58} {f'{event.seconds:.1f} s' if event.state == 'made' else 'there'}"
+def _show(console: "Console", result: Mapping[str, Any]) -> None:
+    """The same as `_report` on a terminal."""
+    console.print(f"dataset  {printable(result['dataset'])}\n", soft_wrap=True)
+    rows = [(name, split, f"{count:,}") for name, splits in result["rows"].items() for split, count in splits.items()]
+    print_table(console, ("config", "split", "rows"), rows)
+    console.print()
+    drops = [(drop["stage"], drop["method"] or "", drop["reason"], f"{drop['count']:,}") for drop in result["drops"]]
+    print_table(console, ("dropped in", "method", "reason", "count"), drops or [("nothing", "", "", "")])
+    if result["model"]:
+        console.print()
+        head = ("asked for", "requests", "by the journal", "tokens in", "tokens out", "not parsed")
+        names = ("requests", "cached", "prompt_tokens", "completion_tokens", "parse_failures")
+        asked = [(method, *(f"{totals[name]:,}" for name in names)) for method, totals in result["model"].items()]
+        print_table(console, head, asked)
 
 
 def _result(run: "Run") -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """`hnhub corpora`: the catalog as a table, one corpus in full, or all of it as JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 import click
 
 from hnhub.cli.help import Command
+from hnhub.cli.screen import print_facts, print_table, screen
 from hnhub.corpus.catalog import CATALOG, FAMILIES, CorpusSpec, find
 
 __all__ = ["corpora"]
@@ -33,21 +34,33 @@ def corpora(name: str | None, as_json: bool) -> None:
         entries = [asdict(spec) for spec in CATALOG.values()] if name is None else asdict(find(name))
         click.echo(json.dumps(entries, indent=1, ensure_ascii=False))
     elif name is None:
-        click.echo("\n".join(_table(CATALOG.values())))
+        head, *rows = _rows(CATALOG.values())
+        if console := screen():
+            print_table(console, head, rows)
+        else:
+            click.echo("\n".join(_plain([head, *rows])))
     else:
-        click.echo("\n".join(f"{key:<16} {value}" for key, value in _facts(find(name))))
+        facts = list(_facts(find(name)))
+        if console := screen():
+            print_facts(console, facts)
+        else:
+            lines = [f"{key:<16} " + value.replace("\n", "\n" + " " * 17) for key, value in facts]
+            click.echo("\n".join(lines))
 
 
-def _table(specs: Iterable[CorpusSpec]) -> list[str]:
+def _rows(specs: Iterable[CorpusSpec]) -> Iterator[Sequence[str]]:
     head = ("name", "documents", "train", "dev", "test", "licence", "publish", "family", "BM25", "from")
-    rows: list[Sequence[str]] = [head]
+    yield head
     for spec in specs:
         splits = [f"{spec.judged_queries[split]:,}" if split in spec.judged_queries else "" for split in head[2:5]]
         bm25 = f"{spec.bm25['flat']['nDCG@10']:.4f}" if spec.bm25 else ""
         documents = f"{spec.documents:,}" if spec.documents else ""
         publish = _TEXT[spec.redistributable]
-        rows.append((spec.name, documents, *splits, spec.licence, publish, spec.family, bm25, _from(spec)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        yield (spec.name, documents, *splits, spec.licence, publish, spec.family, bm25, _from(spec))
+
+
+def _plain(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = {1, 2, 3, 4, 8}
     return [
         "  ".join(
@@ -88,4 +101,4 @@ def _facts(spec: CorpusSpec) -> Iterable[tuple[str, str]]:
         yield "in evaluation", "a document whose id equals the query's is dropped from the ranking"
     for kind, figures in spec.bm25.items():
         yield f"BM25 {kind}", ", ".join(f"{metric} {value:.4f}" for metric, value in figures.items())
-    yield "cite", spec.citation.replace("\n", "\n" + " " * 17)
+    yield "cite", spec.citation

@@ -8,6 +8,7 @@ import click
 
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
+from hnhub.cli.screen import print_violation, screen
 from hnhub.records import METHODS
 
 __all__ = ["card", "show", "validate"]
@@ -33,17 +34,22 @@ def validate(ctx: click.Context, dataset: str, as_json: bool) -> None:
     from hnhub.rows.validate import validate as violations
 
     found = []
+    console = None if as_json else screen()
     with opened(dataset) as folder:
         for violation in violations(folder):
             found.append(violation)
-            if not as_json:
-                place = violation.path + ("" if violation.row is None else f" row {violation.row}")
+            place = violation.path + ("" if violation.row is None else f" row {violation.row}")
+            if console:
+                print_violation(console, violation.rule, place, violation.message)
+            elif not as_json:
                 click.echo(f"{violation.rule}: {place}: {violation.message}")
     if as_json:
         rules = [{"id": rule.id, "description": rule.description} for rule in RULES]
         click.echo(
             json.dumps({"rules": rules, "violations": [asdict(one) for one in found]}, indent=1, ensure_ascii=False)
         )
+    elif console:
+        console.print(f"{len(RULES)} rules, {len(found)} violations", style="bold red" if found else "bold green")
     else:
         click.echo(f"{len(RULES)} rules, {len(found)} violations")
     if found:
@@ -64,11 +70,15 @@ def validate(ctx: click.Context, dataset: str, as_json: bool) -> None:
 @click.option("--rows", type=click.IntRange(1), default=3, show_default=True, help="How many queries.")
 def show(dataset: str, method: str | None, rows: int) -> None:
     """Look at rows: a query, its positive, and the negatives of every method beside each other."""
-    from hnhub.cli.side_by_side import side_by_side
+    from hnhub.cli.side_by_side import plain, print_queries, read_queries
     from hnhub.publish.pull import opened
 
     with opened(dataset) as folder:
-        click.echo(side_by_side(folder, method, rows))
+        queries = read_queries(folder, method, rows)
+    if console := screen():
+        print_queries(console, queries)
+    else:
+        click.echo(plain(queries))
 
 
 @click.command(

@@ -11,6 +11,7 @@ import click
 
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
+from hnhub.cli.screen import print_facts, screen
 
 __all__ = ["doctor"]
 
@@ -48,6 +49,8 @@ def doctor(endpoints: tuple[str, ...], as_json: bool) -> None:
     }
     if as_json:
         click.echo(json.dumps(findings, indent=1))
+    elif console := screen():
+        print_facts(console, findings.items())
     else:
         for name, finding in findings.items():
             click.echo(f"{name:18} {finding}")

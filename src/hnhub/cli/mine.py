@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from hnhub.cli.build import telling
 from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, given, parameters
+from hnhub.cli.telling import telling
 
 __all__ = ["mine"]
 

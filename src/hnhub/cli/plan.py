@@ -2,14 +2,20 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, build_options, given
+from hnhub.cli.screen import print_list, print_table, screen
+
+if TYPE_CHECKING:
+    from hnhub.forecast.forecast import Step
 
 __all__ = ["plan"]
+
+_HEAD = ("stage", "state", "requests", "tokens in", "tokens out", "seconds", "work")
 
 
 @click.command(
@@ -34,21 +40,26 @@ def plan(as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(found), "cost": most}, indent=1))
         return
-    click.echo(f"{'stage':22} {'state':6} {'requests':>9} {'tokens in':>12} {'tokens out':>11} {'seconds':>8}  work")
-    for step in found.steps:
-        figures = (step.requests, step.prompt_tokens, step.completion_tokens)
-        cells = ["" if figure is None else f"{figure:,}" for figure in figures]
-        seconds = "" if step.seconds is None else f"{step.seconds:,.1f}"
-        click.echo(
-            f"{step.stage:22} {step.state:6} {cells[0]:>9} {cells[1]:>12} {cells[2]:>11} {seconds:>8}  {step.work}".rstrip()
-        )
-    click.echo(f"\n{_count(found.documents)} documents, {found.queries:,} queries")
-    if most is not None:
-        click.echo(f"cost at most {most:,.2f} at {price[0]:g} and {price[1]:g} a million tokens")
+    rows = [_cells(step) for step in found.steps]
+    totals = [f"{_count(found.documents)} documents, {found.queries:,} queries"]
+    if price is not None and most is not None:
+        totals.append(f"cost at most {most:,.2f} at {price[0]:g} and {price[1]:g} a million tokens")
     if found.memory_bytes and found.disk_bytes:
-        click.echo(f"memory about {found.memory_bytes / 1e6:,.0f} MB, disk about {found.disk_bytes / 1e6:,.0f} MB")
-    for note in found.notes:
-        click.echo(f"- {note}")
+        totals.append(f"memory about {found.memory_bytes / 1e6:,.0f} MB, disk about {found.disk_bytes / 1e6:,.0f} MB")
+    if console := screen():
+        print_table(console, _HEAD, rows)
+        click.echo("\n" + "\n".join(totals))
+        print_list(console, found.notes)
+        return
+    for stage, state, requests, read, written, seconds, work in [_HEAD, *rows]:
+        click.echo(f"{stage:22} {state:6} {requests:>9} {read:>12} {written:>11} {seconds:>8}  {work}".rstrip())
+    click.echo("\n" + "\n".join([*totals, *(f"- {note}" for note in found.notes)]))
+
+
+def _cells(step: "Step") -> tuple[str, ...]:
+    figures = (step.requests, step.prompt_tokens, step.completion_tokens)
+    cells = ["" if figure is None else f"{figure:,}" for figure in figures]
+    return (step.stage, step.state, *cells, "" if step.seconds is None else f"{step.seconds:,.1f}", step.work)
 
 
 def _count(number: int | None) -> str:

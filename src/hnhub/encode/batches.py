@@ -1,11 +1,27 @@
 """Batches by a budget of tokens instead of a number of texts: short texts share a large batch, long ones a small one."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["longest", "token_budget_batches", "token_lengths"]
+__all__ = ["Batch", "longest", "planned", "token_budget_batches", "token_lengths"]
+
+
+class Batch(NamedTuple):
+    """What a model is given at once."""
+
+    rows: NDArray[np.intp]
+    """Indices of the texts."""
+    tokens: int
+    """What the model sees of them."""
+
+
+def planned(lengths: Sequence[int], budget: int) -> list[Batch]:
+    """`token_budget_batches` with the tokens of each."""
+    sizes = np.asarray(lengths, dtype=np.int64)
+    return [Batch(rows, int(sizes[rows].sum())) for rows in token_budget_batches(sizes, budget)]
 
 
 def token_budget_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.intp]]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnhub.encode.batches import longest, token_budget_batches, token_lengths
+from hnhub.encode.batches import Batch, longest, planned, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, devices, dtype_of, token_budget
 from hnhub.encode.models import ModelRef, held, quiet_loading, resolve
 from hnhub.encode.presets import choose_prompts, find_preset
 from hnhub.errors import HnhubError, InputError, MissingExtra, UsageError
+from hnhub.progress import count, report
 
 __all__ = ["Encoder"]
 
@@ -94,10 +95,10 @@ class Encoder:
         """Memory that the weights take."""
         return sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
 
-    def batches(self, texts: Sequence[str], budget: int | None = None) -> list[NDArray[np.intp]]:
+    def batches(self, texts: Sequence[str], budget: int | None = None) -> list[Batch]:
         """How documents are cut into batches of `budget` tokens (None: the device's); depends on nothing else but the texts."""
         own = token_budget(self.device) * (_STATIC if _is_static(self._model) else 1)
-        return token_budget_batches(token_lengths(self._model, texts), budget or own)
+        return planned(token_lengths(self._model, texts), budget or own)
 
     def encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] of documents that fit into one batch."""
@@ -105,11 +106,13 @@ class Encoder:
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] in the order of the texts."""
-        return self._encode_all(texts, self.encode_batch)
+        return self._encode_all(texts, self.encode_batch, "encoding documents")
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] in the order of the texts."""
-        return self._encode_all(texts, lambda part: self._encode(part, self.query_prompt, self._model.encode_query))
+        return self._encode_all(
+            texts, lambda part: self._encode(part, self.query_prompt, self._model.encode_query), "encoding queries"
+        )
 
     def cosine_to_float32(self, texts: Sequence[str]) -> float:
         """The least cosine between this encoder's vectors and a float32 one's, over the first 64 texts; 1 in float32."""
@@ -175,11 +178,15 @@ class Encoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def _encode_all(
-        self, texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]]
+        self, texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]], what: str
     ) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for batch in self.batches(texts):
-            vectors[batch] = encode([texts[i] for i in batch])
+        done = 0
+        for rows, tokens in self.batches(texts):
+            vectors[rows] = encode([texts[i] for i in rows])
+            done += len(rows)
+            count(tokens=tokens)
+            report(what, done, len(texts), unit="texts")
         if not np.isfinite(vectors).all():
             raise HnhubError(
                 f"model {self.ref.name}: gives vectors that are not numbers", do="use another dtype or model"

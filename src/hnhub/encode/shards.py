@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hnhub.encode.encoder import Encoder
 from hnhub.errors import HnhubError
-from hnhub.progress import report
+from hnhub.progress import count, report
 from hnhub.records import contents
 from hnhub.stages import content_sha256, fingerprint, fsync, waiting_lock
 
@@ -96,19 +96,23 @@ def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, 
         done = {int(line) for line in note.read_bytes().split(b"\n")[:-1]}
     vectors = np.lib.format.open_memmap(part, mode="r+" if done else "w+", dtype=storage, shape=None if done else shape)
     with note.open("ab" if done else "wb") as noted:
-        for number, batch in enumerate(batches):
+        encoded = progress[0] + sum(len(batches[number].rows) for number in done)
+        report("encoding documents", encoded, progress[1], unit="texts")
+        for number, (rows, tokens) in enumerate(batches):
             if number in done:
                 continue
-            found = encoder.encode_batch([texts[i] for i in batch])
+            found = encoder.encode_batch([texts[i] for i in rows])
             if not np.isfinite(found).all():
                 raise HnhubError(
                     f"model {encoder.ref.name}: gives vectors that are not numbers", do="use another model or dtype"
                 )
-            vectors[batch] = found
+            vectors[rows] = found
             vectors.flush()
             noted.write(b"%d\n" % number)
             noted.flush()
-            report("encoding documents", progress[0] + sum(map(len, batches[: number + 1])), progress[1])
+            encoded += len(rows)
+            count(tokens=tokens)
+            report("encoding documents", encoded, progress[1], unit="texts")
     del vectors
     fsync(part)
     part.replace(path)

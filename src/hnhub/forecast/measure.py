@@ -88,7 +88,7 @@ def dense_speed(model: str, sample: Sequence[str]) -> DenseSpeed:
     from hnhub.encode.topk import top_k
 
     encoder = Encoder(_here(model), preset=find_preset(model).name)
-    batches = encoder.batches(sample, _budget(encoder.device))
+    batches = [batch.rows for batch in encoder.batches(sample, _budget(encoder.device))]
     document, measured = _time(batches, lambda batch: encoder.encode_batch([sample[i] for i in batch]))
     queries = _queries(sample[:64])
     encoder.encode_queries(queries[:2])
@@ -109,7 +109,7 @@ def pair_speed(cross_encoder: str, sample: Sequence[str]) -> PairSpeed:
     passages = sample[:_PAIRS]
     queries = _queries(passages)
     pairs = [(queries[i - 1], passage) for i, passage in enumerate(passages)]
-    batches = scorer.batches(pairs, _budget(devices()[0]))
+    batches = [batch.rows for batch in scorer.batches(pairs, _budget(devices()[0]))]
     pair, measured = _time(batches, lambda batch: scorer.score([pairs[i] for i in batch]))
     return PairSpeed(pair, scorer.weight_bytes, measured)
 

@@ -16,7 +16,7 @@ from hnhub.encode.shards import Embeddings, embed_documents
 from hnhub.encode.topk import top_k
 from hnhub.learn.evaluate import Judged
 from hnhub.learn.runs import Run
-from hnhub.progress import report
+from hnhub.progress import count, report
 from hnhub.records import BM25Settings, contents
 from hnhub.score.scorers import load_scorers
 from hnhub.text.language import measure
@@ -72,8 +72,9 @@ def score_by(cross_encoder: str) -> Callable[[Sequence[tuple[str, str]]], npt.ND
 
     def score(pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.floating]:
         scores = np.empty(len(pairs))
-        for batch in scorer.batches(pairs, budget):
-            scores[batch] = scorer.score([pairs[i] for i in batch])
+        for rows, tokens in scorer.batches(pairs, budget):
+            scores[rows] = scorer.score([pairs[i] for i in rows])
+            count(tokens=tokens)
         return scores
 
     return score
@@ -96,7 +97,7 @@ def rerank(
     for start in range(0, len(pairs), _PAIRS):
         part = pairs[start : start + _PAIRS]
         scores[start : start + len(part)] = score([(texts[q], passages[d]) for q, d in part])
-        report("re-ranking pairs", start + len(part), len(pairs))
+        report("re-ranking", start + len(part), len(pairs), unit="pairs")
     offsets = np.concatenate([[0], np.cumsum([len(ranking) for ranking in ranked])]).astype(np.int64)
     documents = np.array([position[d] for _, d in pairs], np.int32)
     return Run(query_ids, offsets, documents, scores, list(passages))

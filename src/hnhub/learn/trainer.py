@@ -197,7 +197,7 @@ def _progress() -> Any:
 
     class Progress(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            report("training steps", state.global_step, state.max_steps)
+            report("training", state.global_step, state.max_steps, unit="steps")
 
     return Progress()
 

@@ -75,6 +75,7 @@ class Budget:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self._reserved = (0, 0)
+        self._told = (0, 0)
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
@@ -88,6 +89,13 @@ class Budget:
     def limited(self) -> bool:
         """Whether there is any limit."""
         return self.max_tokens is not None or self.max_cost is not None
+
+    def fresh(self) -> tuple[int, float]:
+        """Tokens and cost since this was last asked."""
+        with self._lock:
+            told, self._told = self._told, (self.prompt_tokens, self.completion_tokens)
+            prompt, completion = self._told[0] - told[0], self._told[1] - told[1]
+        return prompt + completion, self.prices.cost(prompt, completion)
 
     @property
     def cost(self) -> float:

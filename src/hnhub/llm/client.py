@@ -23,6 +23,7 @@ from hnhub.llm.protocols import THINKING_HINT, Fault, without_thoughts
 from hnhub.llm.templates import find_template, renderer
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Answer, Request, Thinking
+from hnhub.progress import count
 from hnhub.records import Provenance
 from hnhub.stages import canonical_json
 
@@ -290,6 +291,8 @@ class Model:
             counts["parse_failures"] += pending.ask
             if answer.failure is not None:
                 failures[answer.failure] += 1
+        tokens, cost = self._dispatcher.budget.fresh()
+        count(tokens=tokens, cost=cost, failures=pending.ask)
         return answer
 
 

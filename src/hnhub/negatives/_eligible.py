@@ -55,7 +55,7 @@ def eligible_candidates(
         part = frozen[at : at + _BATCH].join(relevant, on="query_id", how="left", maintain_order="left")
         frame = _read(candidates, part)
         yield frame.drop("order"), list(_eligible(_Batch(frame, part, texts, candidates), method, recipe, chunked))
-        report(f"{method}: negatives of queries", min(at + _BATCH, len(frozen)), len(frozen))
+        report("candidates looked at", min(at + _BATCH, len(frozen)), len(frozen), unit="queries")
 
 
 def _check_queries(candidates: Path, frozen: pl.DataFrame) -> None:

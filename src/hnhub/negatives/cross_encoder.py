@@ -115,7 +115,7 @@ def _score_part(
             scorers,
             journal,
             token_budget(devices()[0]),
-            lambda share: report("ce: queries", part.start + int(len(asked) * share), len(frozen)),
+            lambda share: report("scoring", part.start + int(len(asked) * share), len(frozen), unit="queries"),
         )
         scored = rows.with_columns(pl.Series("score", scores, dtype=pl.Float64))
         with writing(out, provenance) as writer:

@@ -83,11 +83,15 @@ def make_judgements(
                 provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
                 told = {"document_id": document_id, "text": text if document_id is None else None}
                 rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
-                report(f"{method}: judged of this batch", number, len(pairs))
+                report("judged of this batch", number, len(pairs), unit="pairs", dropped=_dropped(totals))
             writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
     verdicts = {name: totals.pop(name, 0) for name in (*REASONS, _FAILED)}
     counts = {"shown": shown, "judged": sum(verdicts.values()), **verdicts, **totals}
     return {"judge": recipe.judge, "method": method, **made_by, **counts}
+
+
+def _dropped(totals: Counter[str]) -> dict[str, int]:
+    return {reason: totals[verdict] for verdict, reason in REASONS.items() if reason and totals[verdict]}
 
 
 def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:

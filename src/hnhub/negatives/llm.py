@@ -112,12 +112,21 @@ def _make_part(
     by_id = {one.query_id: one for one in batch}
     totals = Counter[str](queries=len(batch))
     drops: list[Drop] = []
+    dropped = Counter[str]()
+    wanted = recipe.negatives
+    done, total = part.start * wanted, len(frozen) * wanted
+    report("negatives written", done, total, unit="negatives")
     for _round in range(MAX_ROUNDS):
         requests = list(_requests(batch, method, recipe, prompt))
-        for done, (query_id, answer) in enumerate(_ask(model, requests), 1):
-            drops += _take(by_id[query_id], answer, prompt, method, corpus_revision, language=recipe.language)
+        for query_id, answer in _ask(model, requests):
+            one = by_id[query_id]
+            missing = max(0, wanted - len(one.usable))
+            gone = _take(one, answer, prompt, method, corpus_revision, language=recipe.language)
+            drops += gone
+            dropped.update(drop.reason for drop in gone)
+            done += missing - max(0, wanted - len(one.usable))
             totals.update(asked=1, prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
-            report(f"{method}: queries", part.start + len(batch) * done // len(requests), len(frozen))
+            report("negatives written", done, total, unit="negatives", dropped=dropped)
     totals["short"] = sum(len(one.usable) < recipe.negatives for one in batch)
     plain = Provenance(method, corpus_revision=corpus_revision)
     rows = [row for one in batch for row in _rows(one, plain)]
@@ -126,7 +135,7 @@ def _make_part(
     pq.write_table(table, out / "candidates.parquet", compression="zstd", row_group_size=max(1, len(table)))
     ledger = pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).to_arrow().cast(arrow_schema(LEDGER))
     pq.write_table(ledger, out / "ledger.parquet", compression="zstd")
-    return {**{name: totals[name] for name in _COUNTED}, "dropped": Counter(drop.reason for drop in drops)}
+    return {**{name: totals[name] for name in _COUNTED}, "dropped": dropped}
 
 
 def _batch(frozen: pl.DataFrame, texts: Texts, documents: Path) -> list[_Query]:

@@ -24,7 +24,7 @@ from hnhub.pipeline.parameters import (
     Parameters,
     QueriesParameters,
 )
-from hnhub.progress import Event, in_stage, tell
+from hnhub.progress import Event, Used, in_stage, tell
 from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage, waiting_lock
 
 __all__ = ["run", "stages", "status"]
@@ -53,27 +53,37 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
     own = {
         stage.name: stage.parameters() for stage in steps
     }  # all before any work, so that a wrong model is refused first
+    tell(Event("stages", 0, len(steps), stages=tuple(stage.name for stage in steps)))
     with waiting_lock(folder.parent, folder.name) if wait else nullcontext(), lock(folder):
         for stage in steps:
             started = time.monotonic()
             parts = _parts(stage, own[stage.name], records)
             known = finished(folder / stage.name, parts, record_name=stage.record_name)
-            with in_stage(stage.name):
+            with in_stage(stage.name) as used:
                 record = known or run_stage(folder / stage.name, parts, stage.make, record_name=stage.record_name)
             records[stage.name] = record
-            tell(_done(stage.name, record, made=known is None, seconds=time.monotonic() - started))
+            tell(_done(stage.name, record, used, made=known is None, seconds=time.monotonic() - started))
     return records
 
 
-def _done(stage: str, record: StageRecord, *, made: bool, seconds: float) -> Event:
+def _done(stage: str, record: StageRecord, used: Used, *, made: bool, seconds: float) -> Event:
     rows = {name: file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" not in name}
-    if len(rows) > 4:  # the dataset: one figure will do
+    if stage == "dataset":  # one figure will do
         what = f"{len(rows)} tables, {sum(rows.values()):,} rows"
     else:
         what = ", ".join(f"{count:,} {Path(name).stem}" for name, count in rows.items())
     done = sum(rows.values())
     return Event(
-        what, done, done, stage, record.facts.get("dropped", {}), state="made" if made else "there", seconds=seconds
+        what,
+        done,
+        done,
+        stage,
+        record.facts.get("dropped", {}),
+        used.tokens,
+        "made" if made else "there",
+        seconds,
+        cost=used.cost,
+        failures=used.failures,
     )
 
 

@@ -54,6 +54,7 @@ class Rounds:
         self._kept: list[Written] = []
         self._known: set[str] = set()
         self.drops: list[Drop] = []
+        self._dropped: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         """`drawn` passages, `asked`, `rounds`, `prompt_tokens`, `completion_tokens`."""
 
@@ -63,7 +64,11 @@ class Rounds:
 
     def drop(self, reason: str, slot: Slot, detail: str | None) -> None:
         """Note why a query is none."""
-        self.drops.append(Drop("queries", reason, query_id=slot.query_id, document_id=slot.document_id, detail=detail))
+        self._note(Drop("queries", reason, query_id=slot.query_id, document_id=slot.document_id, detail=detail))
+
+    def _note(self, drop: Drop) -> None:
+        self.drops.append(drop)
+        self._dropped[drop.reason] += 1
 
     def usable(self, passages: pl.DataFrame) -> pl.DataFrame:
         """Without blank passages, and those that nearly equal one judged relevant to a held-out query."""
@@ -83,7 +88,7 @@ class Rounds:
         assert drop.document_id is not None
         if drop.document_id not in self._known:
             self._known.add(drop.document_id)
-            self.drops.append(drop)
+            self._note(drop)
 
     def ask(self, slots: Sequence[Slot]) -> list[Written]:
         """Have a round's queries written and put them through the filters, the cheap ones first; return those that are kept."""
@@ -93,11 +98,12 @@ class Rounds:
             for slot in slots
         ]
         found: list[Written] = []
+        report("queries written", asked, asked + len(slots), unit="answers", dropped=self._dropped)
         for done, (slot, answer) in enumerate(zip(slots, _answers(self._models, requests), strict=True), 1):
             self._count(answer)
-            report("queries written", asked + done, asked + len(slots))
             if one := self._look(slot, answer):
                 found.append(one)
+            report("queries written", asked + done, asked + len(slots), unit="answers", dropped=self._dropped)
         self.counts["asked"] += len(slots)
         found = self._without(found, held_out_reasons([one.query for one in found], self._held_out))
         found = self._round_trip(found)
@@ -145,7 +151,7 @@ class Rounds:
         for reason, answer in judged:
             self._count(answer)
             reasons.append(reason)
-            report("queries judged", len(reasons), len(asked))
+            report("queries judged", len(reasons), len(asked), unit="queries", dropped=self._dropped)
         self.counts["asked"] += len(asked)
         return self._without(found, reasons)
 

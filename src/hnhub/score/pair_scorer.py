@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnhub.encode.batches import token_budget_batches, token_lengths
+from hnhub.encode.batches import Batch, planned, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, dtype_of
 from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.errors import InputError, MissingExtra
@@ -53,9 +53,9 @@ class PairScorer:
         """Memory that the weights take."""
         return sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
 
-    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
+    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[Batch]:
         """Pairs of similar length together, whichever query they belong to."""
-        return token_budget_batches(token_lengths(self._model, pairs), budget)
+        return planned(token_lengths(self._model, pairs), budget)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Logits [n]."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hnhub.encode.batches import Batch
 from hnhub.encode.devices import body_dtype
 from hnhub.score import llama
 
@@ -44,23 +45,24 @@ class QueryLikelihood:
         weights = [self._model.embedding, *(matrix for layer in self._model.layers for matrix in layer.values())]
         return sum(matrix.numel() * matrix.element_size() for matrix in weights)
 
-    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
+    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[Batch]:
         """Pairs of the same document together, batches of about `budget` tokens in all."""
         queries = [min(len(ids), _QUERY_TOKENS) for ids in self._ids([query for query, _ in pairs])]
         documents = [min(len(ids), PASSAGE_TOKENS) for ids in self._ids([document for _, document in pairs])]
         template = len(self._before) + len(self._after)
         order = sorted(range(len(pairs)), key=lambda i: (documents[i], pairs[i][1], i))
-        batches: list[list[int]] = []
+        batches: list[tuple[list[int], list[int]]] = []
         used, document = budget, None
         for i in order:
             shared = pairs[i][1] == document
             cost = queries[i] + (0 if shared else documents[i] + template)
             if used + cost > budget:
-                batches.append([])
+                batches.append(([], []))
                 used, cost = 0, queries[i] + documents[i] + template
-            batches[-1].append(i)
+            batches[-1][0].append(i)
+            batches[-1][1].append(cost)
             used, document = used + cost, pairs[i][1]
-        return [np.array(batch, dtype=np.intp) for batch in batches]
+        return [Batch(np.array(rows, dtype=np.intp), sum(costs)) for rows, costs in batches]
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Mean log-probability [n], in nats a token, of each query after its document."""

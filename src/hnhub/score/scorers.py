@@ -6,6 +6,7 @@ raw (logits or log-probabilities, often negative).
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hnhub.encode.batches import Batch
 from hnhub.encode.devices import Dtype, devices
 from hnhub.encode.models import ModelRef, held, resolve
 from hnhub.errors import HnhubError, MissingExtra
+from hnhub.progress import count
 from hnhub.score.journal import ScoreJournal, pair_key
 from hnhub.stages import file_sha256
 
@@ -36,8 +39,8 @@ class Scorer(Protocol):
         """Memory that the weights take."""
         ...
 
-    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[NDArray[np.intp]]:
-        """Cut the pairs' indices into batches of about `budget` tokens; depends on nothing but the pairs."""
+    def batches(self, pairs: Sequence[tuple[str, str]], budget: int) -> list[Batch]:
+        """Cut the pairs into batches of about `budget` tokens; depends on nothing but the pairs."""
         ...
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
@@ -87,18 +90,20 @@ def score_pairs(
     distinct = dict(zip(keys, pairs, strict=True))
     texts, names = list(distinct.values()), list(distinct)
     batches = scorers[0].batches(texts, budget)
-    todo = [batch for batch in batches if not all(names[i] in journal for i in batch)]
+    todo = [batch for batch in batches if not all(names[i] in journal for i in batch.rows)]
     done = len(batches) - len(todo)
+    progress(done / max(1, len(batches)))
 
-    def work(scorer: Scorer, mine: Sequence[NDArray[np.intp]]) -> None:
+    def work(scorer: Scorer, mine: Sequence[Batch]) -> None:
         nonlocal done
-        for batch in mine:
-            scores = scorer.score([texts[i] for i in batch])
+        for rows, tokens in mine:
+            scores = scorer.score([texts[i] for i in rows])
             if not np.isfinite(scores).all():
-                bad = texts[int(batch[int(np.argmin(np.isfinite(scores)))])]
+                bad = texts[int(rows[int(np.argmin(np.isfinite(scores)))])]
                 raise HnhubError(f"the score of query {bad[0][:60]!r} is not a number", do="use another model or dtype")
-            journal.add({names[i]: float(score) for i, score in zip(batch, scores, strict=True)})
+            journal.add({names[i]: float(score) for i, score in zip(rows, scores, strict=True)})
             done += 1
+            count(tokens=tokens)
             progress(done / len(batches))
 
     if len(scorers) == 1:
@@ -106,7 +111,8 @@ def score_pairs(
     else:
         with ThreadPoolExecutor(len(scorers)) as pool:
             shares = [todo[index :: len(scorers)] for index in range(len(scorers))]
-            list(pool.map(work, scorers, shares))
+            heard = [copy_context() for _ in scorers]  # in a thread of its own nobody would hear of it
+            list(pool.map(lambda context, *given: context.run(work, *given), heard, scorers, shares))
     return [journal[key] for key in keys]
 
 

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Sequence
 
-__all__ = ["html_table", "text_table"]
+__all__ = ["html_table", "is_figure", "text_table"]
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
@@ -13,7 +13,7 @@ def text_table(rows: Iterable[Sequence[str]]) -> str:
         return ""
     columns = list(zip(*cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    right = [all(map(_is_figure, column[1:])) and len(column) > 1 for column in columns]
+    right = [all(map(is_figure, column[1:])) and len(column) > 1 for column in columns]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if end else cell.ljust(width) for cell, width, end in zip(row, widths, right, strict=True)
@@ -31,5 +31,6 @@ def html_table(rows: Iterable[Sequence[str]], caption: str = "") -> str:
     return "<table>" + "".join(lines) + "</table>"
 
 
-def _is_figure(cell: str) -> bool:
+def is_figure(cell: str) -> bool:
+    """Whether it is a number, or nothing."""
     return not cell or (cell[0] in "+-.0123456789" and cell[-1] in "0123456789%")
