@@ -77,12 +77,12 @@ def run_in_terminal(
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
     process = subprocess.Popen(
-        [str(word) for word in command],
+        # A session's first process that opens a terminal owns it, so that ^C is typed at it.
+        ["sh", "-c", 'exec "$@" <"$0"', os.ttyname(writer), *map(str, command)],
         stdin=writer,
         stdout=writer,
         stderr=writer,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that ^C is typed at it
         env={**plain, "TERM": "xterm-256color", **(environment or {})},
     )
     os.close(writer)

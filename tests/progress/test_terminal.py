@@ -35,14 +35,19 @@ with progress.display(lasting="last" in sys.argv) as show, progress.listening(sh
 """
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Terminal:
+    code, terminal = shown("last")
+    assert code == 0
+    return terminal
+
+
 def shown(*arguments: str, **options: object) -> tuple[int, Terminal]:
     return run_in_terminal([sys.executable, "-c", BUILD, *arguments], **options)  # type: ignore[arg-type]
 
 
-def test_stages_stand_below_each_other_and_the_one_at_work_tells_how_far_it_is() -> None:
-    code, terminal = shown("last")
-    assert code == 0
-    (frame,) = [frame for frame in terminal.frames if any("800 of 2,000" in line for line in frame)][-1:]
+def test_stages_stand_below_each_other_and_the_one_at_work_tells_how_far_it_is(lasting: Terminal) -> None:
+    (frame,) = [frame for frame in lasting.frames if any("800 of 2,000" in line for line in frame)][-1:]
     text = "\n".join(frame)
     assert "✓ corpus                  467 documents\\x1b[2J                             1.5 s" in frame
     assert "  dataset" in frame
@@ -54,14 +59,13 @@ def test_stages_stand_below_each_other_and_the_one_at_work_tells_how_far_it_is()
     assert "4,000 tokens (" in text
     for figure in ("cost 0.0400", "4 answers not parsed", "4 dropped"):
         assert figure in text
-    assert "31" not in {code for code in terminal.colours if code != "36"}
+    assert "31" not in lasting.colours
 
 
-def test_messages_go_above_and_lasting_lines_stay() -> None:
-    _, terminal = shown("last")
-    assert [line.split()[0] for line in terminal.lines] == ["✓", "W", "✓"]
-    assert terminal.lines[1] == "W a [bold]word[/bold] between"
-    assert terminal.is_clean
+def test_messages_go_above_and_lasting_lines_stay(lasting: Terminal) -> None:
+    assert [line.split()[0] for line in lasting.lines] == ["✓", "W", "✓"]
+    assert lasting.lines[1] == "W a [bold]word[/bold] between"
+    assert lasting.is_clean
 
 
 def test_of_what_shows_by_itself_only_messages_stay() -> None:
@@ -114,12 +118,11 @@ def test_after_a_kill_the_cursor_is_there_on_a_line_of_its_own(by: signal.Signal
     assert terminal.is_clean
 
 
-def test_without_colour_there_is_none() -> None:
-    _, coloured = shown("last")
+def test_without_colour_there_is_none(lasting: Terminal) -> None:
     _, plain = shown("last", environment={"NO_COLOR": "1"})
-    assert coloured.colours
+    assert lasting.colours
     assert not plain.colours
-    assert plain.lines == coloured.lines
+    assert plain.lines == lasting.lines
 
 
 @pytest.mark.parametrize(
