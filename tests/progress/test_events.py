@@ -14,7 +14,13 @@ def test_what_models_used_is_told_with_the_stages_next_report() -> None:
         progress.report("outside", 2)
     assert used.tokens == 120
     asking = seen[1]
-    assert (asking.stage, asking.tokens, asking.cost, asking.failures, asking.unit) == ("queries", 120, 0.5, 1, "answers")
+    assert (asking.stage, asking.tokens, asking.cost, asking.failures, asking.unit) == (
+        "queries",
+        120,
+        0.5,
+        1,
+        "answers",
+    )
     assert str(asking) == "asking: 2 of 4 (50%), 120 tokens, cost 0.5000, 1 answers not parsed, 1 dropped"
     assert [(event.stage, event.tokens) for event in seen] == [(None, 5), ("queries", 120), (None, 5)]
 

@@ -52,5 +52,11 @@ def test_figures_in_words() -> None:
         "3 dropped",
     ]
     assert figures(Event("x", 1234), Pace()) == ["1,234"]
-    assert [per_second(rate) for rate in (5120, 12.3, 1.25, 0.5, 0.05)] == ["5,120/s", "12/s", "1.2/s", "0.50/s", "3.0/min"]
+    assert [per_second(rate) for rate in (5120, 12.3, 1.25, 0.5, 0.05)] == [
+        "5,120/s",
+        "12/s",
+        "1.2/s",
+        "0.50/s",
+        "3.0/min",
+    ]
     assert [clock(seconds) for seconds in (0.4, 61, 3729)] == ["0:00", "1:01", "1:02:09"]
