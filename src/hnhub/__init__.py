@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from hnhub.api.train import Training, train
     from hnhub.api.view import Page, view
     from hnhub.corpus.opened import Corpus
+    from hnhub.learn.compare_plan import Plan
     from hnhub.learn.evaluate import Evaluation
-    from hnhub.learn.plan import Plan
     from hnhub.publish.load import load_run
     from hnhub.records import BM25Settings, Recipe
 else:
@@ -88,7 +88,7 @@ else:
         "hnhub.api.view": ("Page", "view"),
         "hnhub.corpus.opened": ("Corpus",),
         "hnhub.learn.evaluate": ("Evaluation",),
-        "hnhub.learn.plan": ("Plan",),
+        "hnhub.learn.compare_plan": ("Plan",),
         "hnhub.publish.load": ("load_run",),
         "hnhub.records": ("BM25Settings", "Recipe"),
     }

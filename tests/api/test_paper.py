@@ -13,10 +13,10 @@ import pytest
 import hnhub
 import small_models
 from hnhub.api.compare_forecast import forecast_compare
-from hnhub.api.release import read_plan as read_release
+from hnhub.api.release import read_release
 from hnhub.encode.models import resolve
 from hnhub.errors import InputError
-from hnhub.learn.plan import Corpus, read_plan
+from hnhub.learn.compare_plan import PlannedCorpus, read_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RELEASE, COMPARE = REPOSITORY / "releases" / "paper.toml", REPOSITORY / "compare" / "paper.toml"
@@ -78,7 +78,7 @@ def test_the_same_plans_run_in_small_to_the_end(
     plan = read_plan(COMPARE)
     shorter = replace(
         plan,
-        corpora={"pydocs": Corpus()},
+        corpora={"pydocs": PlannedCorpus()},
         models={"static": static_model, "minilm": small_models.minilm()},
         seeds=(0, 1),
         rows=8,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hnhub.api.release import Item, read_plan, release, summary
+from hnhub.api.release import Item, read_release, release, summary
 from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
-from hnhub.publish.plan import Plan
 from hnhub.publish.push import Pushed, Target
+from hnhub.publish.push_plan import PushPlan
 from hub_client import Site, make_folder
 from small_corpus import write_corpus
 
@@ -33,7 +33,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
-    first, second = read_plan(write(tmp_path, PLAN)).items()
+    first, second = read_release(write(tmp_path, PLAN)).items()
     assert first.source == ("scifact", None)
     assert first.options == {
         "out": "runs", "methods": ["bm25", "ce"], "negatives": 3, "endpoint": ["http://a", "http://b"],
@@ -43,7 +43,7 @@ def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
     assert second.target.repo == "ann/My-corpus-hard-negatives"
     assert second.target.tag == "v1.0.0"
     assert "queries" not in second.options
-    assert read_plan(write(tmp_path, PLAN)).items(["local"])[0].options["endpoint"] == ["local"]
+    assert read_release(write(tmp_path, PLAN)).items(["local"])[0].options["endpoint"] == ["local"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
 )
 def test_a_bad_plan_is_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        read_plan(write(tmp_path, text))
+        read_release(write(tmp_path, text))
 
 
 @pytest.mark.parametrize(
@@ -81,21 +81,21 @@ def test_a_bad_plan_is_refused(tmp_path: Path, text: str, words: str) -> None:
     ],
 )
 def test_what_no_build_can_be_is_refused_before_anything_runs(tmp_path: Path, text: str, words: str) -> None:
-    plan = read_plan(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n{text}'))
+    plan = read_release(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n{text}'))
     with pytest.raises(UsageError, match=words):
         plan.items()
 
 
 def test_prices_and_settings_of_a_plan_reach_the_build(tmp_path: Path) -> None:
     options = 'price = [0.1, 0.4]\nmax_cost = 2\nbm25 = {k1 = 1.2, stemmer = "english"}\ncorpus_dir = "data"'
-    (item,) = read_plan(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n[build]\n{options}')).items()
+    (item,) = read_release(write(tmp_path, f'namespace = "a"\ncorpora = ["x"]\n[build]\n{options}')).items()
     assert item.options["price"] == [0.1, 0.4]
     assert item.options["bm25"] == {"k1": 1.2, "stemmer": "english"}
     assert item.source == (Path("data"), "x")
 
 
 def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    items = read_plan(write(tmp_path, PLAN)).items()
+    items = read_release(write(tmp_path, PLAN)).items()
     broken = {"scifact"}
     built: list[str] = []
 
@@ -107,7 +107,7 @@ def test_a_failure_does_not_stop_the_others_and_the_next_run_goes_on(tmp_path: P
 
     def publish(path: Path, target: Target) -> Pushed:
         done = {"committed": True, "pull_request": None, "verified": 4, "tag": target.tag, "collection": None}
-        return Pushed(target.repo, "url", Plan("c" * 40, ()), "c" * 40, **done)
+        return Pushed(target.repo, "url", PushPlan("c" * 40, ()), "c" * 40, **done)
 
     outcomes = release(items, make=build, publish=publish)
     assert built == ["scifact", "org/My corpus"]
@@ -124,7 +124,7 @@ def test_a_failed_build_does_not_tell_the_endpoints_password(tmp_path: Path) -> 
         namespace = "ann"\ncorpora = ["made"]\nmethods = ["llm"]\nout = "{tmp_path}"
         [build]\nendpoint = "http://me:secret@127.0.0.1:9"\ncorpus_dir = "{write_corpus(tmp_path / "made")}"
     """
-    (outcome,) = release(read_plan(write(tmp_path, plan)).items())
+    (outcome,) = release(read_release(write(tmp_path, plan)).items())
     assert isinstance(outcome.error, ServiceError)
     assert "127.0.0.1:9" in str(outcome.error)
     assert "secret" not in summary([outcome])
@@ -135,12 +135,12 @@ def test_an_interruption_passes(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        release(read_plan(write(tmp_path, PLAN)).items(), make=build, publish=lambda *_: pytest.fail("published"))
+        release(read_release(write(tmp_path, PLAN)).items(), make=build, publish=lambda *_: pytest.fail("published"))
 
 
 @pytest.mark.parametrize("site", ["lfs"], indirect=True)
 def test_a_release_given_again_commits_nothing(site: Site, tmp_path: Path) -> None:
-    items = read_plan(write(tmp_path, PLAN)).items()
+    items = read_release(write(tmp_path, PLAN)).items()
     pushes: list[dict[str, object]] = []
 
     def build(item: Item) -> Path:
@@ -151,7 +151,7 @@ def test_a_release_given_again_commits_nothing(site: Site, tmp_path: Path) -> No
         if "error" in answer:
             raise HnhubError(answer["message"], do="")
         pushes.append(answer["value"])
-        return Pushed(target.repo, "", Plan(None, ()), "", bool(answer["value"]["committed"]), None, 0, None, None)
+        return Pushed(target.repo, "", PushPlan(None, ()), "", bool(answer["value"]["committed"]), None, 0, None, None)
 
     site.hub.fail("status", "POST /api/datasets/ann/My-corpus-hard-negatives/commit", status=400)
     assert [bool(outcome.error) for outcome in release(items, make=build, publish=publish)] == [False, True]

@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 import hnhub
 from hnhub.api.train import TrainOptions
 from hnhub.errors import InputError, UsageError
+from hnhub.learn.compare_plan import Plan, PlannedCorpus, Variant
 from hnhub.learn.options import TrainSettings
-from hnhub.learn.plan import Corpus, Plan, Variant
 
 
 def test_every_setting_is_an_option() -> None:
@@ -47,7 +47,7 @@ def test_a_plan_in_python_is_compared(
 ) -> None:
     monkeypatch.setenv("HNHUB_CORPORA", str(made.parent))
     plan = Plan(
-        corpora={"made": Corpus()},
+        corpora={"made": PlannedCorpus()},
         models={"static": static_model},
         variants={"base": Variant(), "lexical": Variant(run="bm25")},
         baseline="base",

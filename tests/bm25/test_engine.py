@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hnhub.bm25 import open as bm25
 from hnhub.bm25.analysis import analyze
-from hnhub.bm25.build import build
 from hnhub.bm25.index import Index
+from hnhub.bm25.indexing import index_chunks
 from hnhub.bm25.languages import in_language
 from hnhub.bm25.open import index_texts
 from hnhub.bm25.reference import bm25s_scorer, rank_bm25_scorer
@@ -150,7 +150,9 @@ def zipfian(count: int, length: int, seed: int, words: int = 5000) -> list[str]:
 
 def in_shards(texts: list[str], given: BM25Settings, *, threads: int, chunk: int, postings: int) -> Index:
     chunks = (to_arrow(texts[first : first + chunk]) for first in range(0, len(texts), chunk))
-    terms, shards = build(chunks, given, lambda _, shard: lambda: shard, threads=threads, shard_postings=postings)
+    terms, shards = index_chunks(
+        chunks, given, lambda _, shard: lambda: shard, threads=threads, shard_postings=postings
+    )
     return Index(given, terms, list(shards), threads, lambda: None)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from hnhub.publish import hub
 from hnhub.publish.check import check_published
 from hnhub.publish.collection import add_to_collection
-from hnhub.publish.plan import MANIFEST, Folder, read_folder
 from hnhub.publish.pull import pull
 from hnhub.publish.push import Target, carry_out, look
+from hnhub.publish.push_plan import MANIFEST, Folder, read_folder
 
 TIMEOUT = float(sys.argv[1])
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hnhub.errors import InputError
-from hnhub.learn.plan import read_plan
+from hnhub.learn.compare_plan import read_plan
 from hnhub.learn.report import card_rows, render_results
 
 PLAN = """

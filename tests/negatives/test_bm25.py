@@ -212,10 +212,10 @@ def test_works_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> N
 PEAK = """
 import resource, sys
 from pathlib import Path
-from hnhub.bm25 import build as build
+from hnhub.bm25 import indexing
 from hnhub.records import BM25Settings
 from hnhub.bm25.open import index_texts, open_index
-build.SHARD_POSTINGS = int(sys.argv[4])
+indexing.SHARD_POSTINGS = int(sys.argv[4])
 index_texts(["warm up"]).search(["warm"], 1)
 queries = Path(sys.argv[3]).read_text().splitlines()
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,8 +12,8 @@ import pytest
 
 from hnhub.errors import RuleBroken
 from hnhub.publish.finish import write_card
-from hnhub.publish.plan import read_folder
-from hnhub.publish.push import Target, plan_push, push
+from hnhub.publish.push import Target, plan_folder_push, push
+from hnhub.publish.push_plan import read_folder
 from hnhub.publish.rules import refuse_unpublishable
 from hub_client import TOKEN, clean_environment, content
 from hub_server import HubServer
@@ -143,7 +143,7 @@ def test_text_that_may_not_be_passed_on_is_not_sent(tmp_path: Path) -> None:
         _with_facts(folder, corpus={"redistributable": doubtful, "licence": "unknown"}, rights_statement=None)
         for door in (
             lambda: push(read_folder(folder), Target("ann/x")),
-            lambda: plan_push(read_folder(folder), "ann/x"),
+            lambda: plan_folder_push(read_folder(folder), "ann/x"),
         ):
             with pytest.raises(RuleBroken, match="licence"):
                 door()

@@ -5,7 +5,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnhub.publish.plan import MANIFEST, LocalFile, Remote, RemoteFile, make_plan
+from hnhub.publish.push_plan import MANIFEST, LocalFile, Remote, RemoteFile, make_push_plan
 
 PATHS = ("README.md", MANIFEST, "data/a.parquet", "data/b.parquet", "theirs.txt")
 
@@ -35,7 +35,7 @@ def test_a_plan_makes_the_folder_and_takes_nothing_that_is_not_ours(
         None if listed is None else frozenset([*listed, MANIFEST]),
         changed,
     )
-    plan = make_plan({path: local(text) for path, text in ours.items()}, at)
+    plan = make_push_plan({path: local(text) for path, text in ours.items()}, at)
 
     after = dict(theirs)
     for step in plan.changes:
@@ -58,7 +58,7 @@ def test_a_plan_makes_the_folder_and_takes_nothing_that_is_not_ours(
             assert fresh or (
                 listed is not None and (step.path == MANIFEST or listed.get(step.path) == theirs[step.path])
             )
-    assert not make_plan({path: local(text) for path, text in ours.items()}, _made(after, ours)).changes
+    assert not make_push_plan({path: local(text) for path, text in ours.items()}, _made(after, ours)).changes
 
 
 def _made(tree: dict[str, str], ours: dict[str, str]) -> Remote:
@@ -71,10 +71,10 @@ def _made(tree: dict[str, str], ours: dict[str, str]) -> Remote:
 
 def test_a_fresh_repository_may_hold_a_card() -> None:
     at = Remote("c0", {"README.md": remote("README.md", "theirs"), ".gitattributes": remote("", "x")})
-    assert not make_plan({"README.md": local("ours")}, at).rivals
+    assert not make_push_plan({"README.md": local("ours")}, at).rivals
 
 
 def test_a_repository_of_others_is_left_alone() -> None:
     at = Remote("c0", {"README.md": remote("README.md", "theirs"), "train.csv": remote("", "x")})
-    plan = make_plan({"README.md": local("ours"), "data/a.parquet": local("a")}, at)
+    plan = make_push_plan({"README.md": local("ours"), "data/a.parquet": local("a")}, at)
     assert [step.path for step in plan.rivals] == ["README.md"]

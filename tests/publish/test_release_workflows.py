@@ -68,9 +68,9 @@ def test_a_release_is_started_by_hand_or_by_tag() -> None:
 
 
 def test_every_plan_in_the_repository_is_read() -> None:
-    from hnhub.api.release import read_plan
+    from hnhub.api.release import read_release
 
     plans = sorted((ROOT / "releases").glob("*.toml"))
     assert plans
     for plan in plans:
-        assert read_plan(plan).items()
+        assert read_release(plan).items()

@@ -20,7 +20,7 @@ from hnhub.text.table import html_table, text_table
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from hnhub.api.adapt_forecast import Forecast
+    from hnhub.api.adapt_forecast import AdaptForecast
 
 __all__ = ["Adapted", "adapt", "forecast_adapt"]
 
@@ -154,7 +154,7 @@ def adapt(
 
 def forecast_adapt(
     documents: CorpusLike | Documents, *, model: BiEncoder, name: str | None = None, settings: Settings
-) -> "Forecast":
+) -> "AdaptForecast":
     """What `adapt` with the same settings would do: stages, requests, tokens, time. Raises as it, before any work."""
     from hnhub.api.adapt_forecast import forecast_of
 

@@ -10,13 +10,12 @@ import polars as pl
 from hnhub.api.adapting import Adapting
 from hnhub.api.build import opened_job
 from hnhub.errors import HnhubError
-from hnhub.forecast.forecast import Forecast as BuildForecast
-from hnhub.forecast.forecast import forecast
+from hnhub.forecast.forecast import Forecast, forecast
 from hnhub.learn.options import settings_for
 from hnhub.pipeline import run as pipeline
 from hnhub.records import Recipe, contents
 
-__all__ = ["Forecast", "forecast_of"]
+__all__ = ["AdaptForecast", "forecast_of"]
 
 _SAMPLE = 500
 _PASSES = 3
@@ -24,11 +23,11 @@ _PASSES = 3
 
 
 @dataclass(frozen=True)
-class Forecast:
+class AdaptForecast:
     """What an adaptation would do."""
 
-    test: BuildForecast
-    train: BuildForecast
+    test: Forecast
+    train: Forecast
     passages: Mapping[str, int]
     """Of each part."""
     training_seconds: float | None
@@ -55,7 +54,7 @@ class Forecast:
         return self.training_seconds + sum(step.seconds or 0 for step in steps)
 
 
-def forecast_of(way: Adapting) -> Forecast:
+def forecast_of(way: Adapting) -> AdaptForecast:
     """What `carry_out` would do. Nothing is made but the split, which takes no model, in a place that goes away."""
     with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
         there = replace(way, out=Path(place))
@@ -68,10 +67,10 @@ def forecast_of(way: Adapting) -> Forecast:
             with opened_job(there.part(part, *splits), None, {**options, "out": way.out / part}) as job:
                 steps = pipeline.stages(job)[:2] if part == "test" else pipeline.stages(job)
                 found[part] = forecast(job, steps, pipeline.status(steps, job.folder))
-    return Forecast(found["test"], found["train"], split.facts["passages"], *_training_time(way, found["train"]))
+    return AdaptForecast(found["test"], found["train"], split.facts["passages"], *_training_time(way, found["train"]))
 
 
-def _training_time(way: Adapting, data: BuildForecast) -> tuple[float | None, str]:
+def _training_time(way: Adapting, data: Forecast) -> tuple[float | None, str]:
     """Seconds of trainings and evaluations, and how they were reckoned."""
     from hnhub.forecast.measure import dense_speed
 

@@ -22,10 +22,9 @@ from hnhub.corpus.opened import Corpus, opened
 from hnhub.encode.models import resolve
 from hnhub.errors import InputError
 from hnhub.home import home
+from hnhub.learn.compare_plan import Plan, PlannedCorpus, Variant
 from hnhub.learn.evaluate import Judged, open_split, split_of
 from hnhub.learn.options import settings_for
-from hnhub.learn.plan import Corpus as PlannedCorpus
-from hnhub.learn.plan import Plan, Variant
 from hnhub.pipeline import run as pipeline
 from hnhub.records import evaluation_splits
 from hnhub.stages import StageRecord, facts_of, fingerprint, read_record, run_stage, write_atomically

@@ -9,7 +9,7 @@ from typing import Any
 from hnhub.errors import InputError, RuleBroken, UsageError
 from hnhub.publish.card import render_card
 from hnhub.publish.finish import rewrite_card
-from hnhub.publish.plan import dataset_folder
+from hnhub.publish.push_plan import dataset_folder
 from hnhub.stages import write_atomically
 
 __all__ = ["CARDS", "check_card", "write_card"]

@@ -10,8 +10,8 @@ import polars as pl
 
 from hnhub.errors import UsageError
 from hnhub.home import home
+from hnhub.learn.compare_plan import Plan, read_plan
 from hnhub.learn.evaluate import Evaluation
-from hnhub.learn.plan import Plan, read_plan
 from hnhub.learn.report import render_results, write_results
 from hnhub.learn.statistics import Conclusion, Test, conclude, sentence
 from hnhub.progress import showing

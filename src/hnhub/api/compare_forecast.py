@@ -11,8 +11,8 @@ from hnhub.corpus.load import resolve
 from hnhub.corpus.opened import open_source
 from hnhub.encode.devices import devices
 from hnhub.errors import HnhubError
+from hnhub.learn.compare_plan import Plan, Variant, read_plan
 from hnhub.learn.options import settings_for
-from hnhub.learn.plan import Plan, Variant, read_plan
 from hnhub.records import WRITTEN_QUERIES
 from hnhub.text.table import text_table
 

@@ -14,8 +14,8 @@ from hnhub.layouts.group import Options
 from hnhub.layouts.read import Selection, choose_method, choose_splits, read_groups
 from hnhub.layouts.write import About, write_folder
 from hnhub.publish.licences import hub_licence
-from hnhub.publish.plan import MANIFEST
 from hnhub.publish.pull import opened
+from hnhub.publish.push_plan import MANIFEST
 from hnhub.rows.folder import Folder
 from hnhub.stages import read_record
 from hnhub.text.names import meant

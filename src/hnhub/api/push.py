@@ -10,10 +10,9 @@ from hnhub.api.runs import Run
 from hnhub.progress import showing
 from hnhub.publish.finish import PAGE, rewrite_card
 from hnhub.publish.hub import check_repo_name, connect
-from hnhub.publish.plan import Folder, Plan, read_folder
-from hnhub.publish.push import Pushed, Target
-from hnhub.publish.push import plan_push as make_plan
+from hnhub.publish.push import Pushed, Target, plan_folder_push
 from hnhub.publish.push import push as publish
+from hnhub.publish.push_plan import Folder, PushPlan, read_folder
 from hnhub.publish.rules import refuse_unpublishable
 from hnhub.publish.space import push_space
 
@@ -76,7 +75,7 @@ def push(
         return replace(done, space=shown)
 
 
-def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
+def plan_push(run: Run | str | os.PathLike[str], repo: str) -> PushPlan:
     """What `push` would do now, path by path; nothing is written anywhere. Raises as `push` does before it sends anything.
 
     >>> import hnhub
@@ -85,7 +84,7 @@ def plan_push(run: Run | str | os.PathLike[str], repo: str) -> Plan:
     (None, {'add'})
     """
     check_repo_name(repo)
-    return make_plan(_folder(run), repo)
+    return plan_folder_push(_folder(run), repo)
 
 
 def _page(folder: Folder, repo: str, *, with_page: bool, space: str | None) -> str:

@@ -14,8 +14,8 @@ from hnhub.negatives.recut import UNDONE
 from hnhub.negatives.recut import recut as decide
 from hnhub.publish.facts import remeasured
 from hnhub.publish.finish import write_card
-from hnhub.publish.plan import MANIFEST
 from hnhub.publish.pull import opened
+from hnhub.publish.push_plan import MANIFEST
 from hnhub.records import METHODS, Recipe
 from hnhub.rows.rewrite import rewrite_method
 from hnhub.stages import read_record, run_stage

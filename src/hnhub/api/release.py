@@ -31,11 +31,11 @@ from hnhub.api.build import BuildOptions, build, decide
 from hnhub.api.forecast import forecast_build
 from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.hub import check_repo_name
-from hnhub.publish.plan import Plan, read_folder
-from hnhub.publish.push import Pushed, Target, plan_push, push
+from hnhub.publish.push import Pushed, Target, plan_folder_push, push
+from hnhub.publish.push_plan import PushPlan, read_folder
 from hnhub.text.options import check_options
 
-__all__ = ["Forecast", "Item", "Outcome", "Release", "forecast_release", "read_plan", "release", "summary"]
+__all__ = ["Item", "Outcome", "Release", "ReleaseForecast", "forecast_release", "read_release", "release", "summary"]
 
 
 class _PlanOptions(BuildOptions, total=False):
@@ -105,7 +105,7 @@ class Outcome:
     error: HnhubError | None = None
 
 
-def read_plan(path: Path) -> Release:
+def read_release(path: Path) -> Release:
     """Read a plan file. Raises InputError for a bad file, an unknown key or a value of the wrong kind."""
     try:
         plan = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def release(
     outcomes = []
     for item in items:
         try:
-            outcome = Outcome(item, (publish or _publish)((make or _build)(item), item.target))
+            outcome = Outcome(item, (publish or _publish)((make or _built)(item), item.target))
         except HnhubError as error:
             outcome = Outcome(item, error=error)
         outcomes.append(outcome)
@@ -148,12 +148,12 @@ def release(
 
 
 @dataclass(frozen=True)
-class Forecast:
+class ReleaseForecast:
     """What an item's turn would do: stages to build, or where all are there, what a push would change."""
 
     item: Item
     to_build: tuple[str, ...]
-    push: Plan | None
+    push: PushPlan | None
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -162,7 +162,7 @@ class Forecast:
     """What could not be looked at."""
 
 
-def forecast_release(items: Sequence[Item]) -> list[Forecast]:
+def forecast_release(items: Sequence[Item]) -> list[ReleaseForecast]:
     """What a release would do; nothing is built or published. Raises as `hnhub.build` before any work."""
     found = []
     for item in items:
@@ -175,13 +175,13 @@ def forecast_release(items: Sequence[Item]) -> list[Forecast]:
             try:
                 steps = forecast_build(corpus, name, item.options, ask=False).steps
             except ServiceError as error:  # not the endpoint, but the Hub
-                found.append(Forecast(item, (), None, note=error.what))
+                found.append(ReleaseForecast(item, (), None, note=error.what))
                 continue
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
-        plan = None if left else plan_push(read_folder(_build(item)), item.target.repo)
+        plan = None if left else plan_folder_push(read_folder(_built(item)), item.target.repo)
         found.append(
-            Forecast(
+            ReleaseForecast(
                 item,
                 left,
                 plan,
@@ -194,7 +194,7 @@ def forecast_release(items: Sequence[Item]) -> list[Forecast]:
     return found
 
 
-def _build(item: Item) -> Path:
+def _built(item: Item) -> Path:
     corpus, name = item.source
     return build(corpus, name=name, **item.options).folder
 

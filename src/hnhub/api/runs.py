@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
 
-from hnhub.publish.plan import MANIFEST, dataset_folder
 from hnhub.publish.push import Pushed
+from hnhub.publish.push_plan import MANIFEST, dataset_folder
 from hnhub.records import METHODS
 from hnhub.rows.folder import Violation
 from hnhub.rows.stats import configs, split_files

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hnhub.bm25 import kernels
-from hnhub.bm25.build import Shard
 from hnhub.bm25.documents import load_ids
+from hnhub.bm25.indexing import Shard
 from hnhub.bm25.vocabulary import Vocabulary, WordTable, read_words, to_arrow
 from hnhub.records import BM25Settings
 

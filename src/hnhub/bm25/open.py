@@ -108,22 +108,22 @@ def _state(place: Path) -> tuple[tuple[str, int, int], ...]:
 
 def index_texts(texts: Sequence[str], settings: BM25Settings | None = None, threads: int | None = None) -> "Index":
     """An index of texts, in memory; its document ids are the texts' positions. What is `auto` in the settings is English's."""
-    from hnhub.bm25.build import build
     from hnhub.bm25.index import Index
+    from hnhub.bm25.indexing import index_chunks
     from hnhub.bm25.vocabulary import to_arrow
 
     settings = in_language(settings or BM25Settings(), "en")
     threads = threads or _cores()
     chunks = (to_arrow(texts[first : first + _CHUNK_ROWS]) for first in range(0, len(texts), _CHUNK_ROWS))
-    terms, shards = build(chunks, settings, lambda _, shard: lambda: shard, threads=threads)
+    terms, shards = index_chunks(chunks, settings, lambda _, shard: lambda: shard, threads=threads)
     count = len(texts)
     return Index(settings, terms, list(shards), threads, lambda: pa.chunked_array([pa.array(map(str, range(count)))]))
 
 
 def _make_index(out: Path, documents: Path, settings: BM25Settings, threads: int) -> dict[str, Any]:
-    from hnhub.bm25.build import Shard, build
     from hnhub.bm25.documents import read_chunks
     from hnhub.bm25.index import load_shard, save_shard, save_terms
+    from hnhub.bm25.indexing import Shard, index_chunks
     from hnhub.bm25.vocabulary import to_arrow
 
     def keep(number: int, shard: Shard) -> Any:
@@ -133,7 +133,7 @@ def _make_index(out: Path, documents: Path, settings: BM25Settings, threads: int
 
     log.info("indexing %s", documents)
     chunks = map(to_arrow, read_chunks(documents, out / "document_ids.arrow"))
-    terms, shards = build(chunks, settings, keep, threads=threads)
+    terms, shards = index_chunks(chunks, settings, keep, threads=threads)
     save_terms(out, terms)
     count = 0
     postings = 0

@@ -16,7 +16,7 @@ from hnhub.errors import UsageError
 from hnhub.records import METHODS
 
 if TYPE_CHECKING:
-    from hnhub.api.adapt_forecast import Forecast
+    from hnhub.api.adapt_forecast import AdaptForecast
 
 __all__ = ["adapt"]
 
@@ -162,7 +162,7 @@ def _settings(values: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _plain(found: "Forecast") -> dict[str, Any]:
+def _plain(found: "AdaptForecast") -> dict[str, Any]:
     read, written = found.tokens
     return {
         **asdict(found),
@@ -173,7 +173,7 @@ def _plain(found: "Forecast") -> dict[str, Any]:
     }
 
 
-def _told(found: "Forecast", price: tuple[float, float] | None) -> str:
+def _told(found: "AdaptForecast", price: tuple[float, float] | None) -> str:
     from hnhub.llm.budget import Prices
 
     lines = [f"{'stage':28} {'state':6} {'requests':>9} {'tokens in':>12} {'tokens out':>11} {'seconds':>8}"]

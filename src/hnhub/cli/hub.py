@@ -12,8 +12,8 @@ from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
     from hnhub.publish.diff import Difference
-    from hnhub.publish.plan import Plan
     from hnhub.publish.push import Pushed
+    from hnhub.publish.push_plan import PushPlan
 
 __all__ = ["diff", "pull", "push"]
 
@@ -57,13 +57,13 @@ def push(path: Path, repo: str, dry_run: bool, as_json: bool, **target: Any) -> 
         raise UsageError("the page is made when it is pushed", do="leave out --with-page and --space to see the plan")
     if dry_run:
         plan = plan_push(path, repo)
-        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan_table(plan, repo))
+        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else push_table(plan, repo))
         return
     done = publish(path, repo, **target)
     click.echo(json.dumps(done.as_dict(), indent=1) if as_json else _told(done))
 
 
-def plan_table(plan: "Plan", repo: str) -> str:
+def push_table(plan: "PushPlan", repo: str) -> str:
     """The plan for people: a line a path, and a sum."""
     at = plan.commit[:12] if plan.commit else "not there yet"
     width = max(len(step.path) for step in plan.steps)
@@ -81,7 +81,7 @@ def plan_table(plan: "Plan", repo: str) -> str:
 
 def _told(done: "Pushed") -> str:
     commit = f"{'commit' if done.committed else 'nothing to commit, it stands at'} {done.commit[:12]}"
-    lines = [plan_table(done.plan, done.repo), commit]
+    lines = [push_table(done.plan, done.repo), commit]
     lines.append(f"verified: {done.verified} loads agree with the manifest" if done.verified else "verified before")
     lines += [f"tag {done.tag}"] if done.tag else []
     lines += [f"collection {done.collection}"] if done.collection else []

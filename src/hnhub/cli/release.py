@@ -8,7 +8,7 @@ import click
 from hnhub.cli.help import Command
 
 if TYPE_CHECKING:
-    from hnhub.api.release import Forecast, Outcome
+    from hnhub.api.release import Outcome, ReleaseForecast
 
 __all__ = ["release"]
 
@@ -30,7 +30,7 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
     """
     from hnhub.api import release as library
 
-    items = library.read_plan(plan).items(endpoints)
+    items = library.read_release(plan).items(endpoints)
     if dry_run:
         forecasts = library.forecast_release(items)
         for found in forecasts:
@@ -51,8 +51,8 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
         raise failed[0]
 
 
-def _forecast(found: "Forecast") -> str:
-    from hnhub.cli.hub import plan_table
+def _forecast(found: "ReleaseForecast") -> str:
+    from hnhub.cli.hub import push_table
 
     repo = found.item.target.repo
     where = f"{found.item.corpus} -> {repo}"
@@ -64,4 +64,4 @@ def _forecast(found: "Forecast") -> str:
         )
         note = f"\n  without a look at the endpoint: {found.note}" if found.note else ""
         return f"{where}: to build {', '.join(found.to_build)}{asked if found.requests else ''}; then one commit{note}"
-    return f"{where}: built\n{plan_table(found.push, repo)}"
+    return f"{where}: built\n{push_table(found.push, repo)}"

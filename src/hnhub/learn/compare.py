@@ -19,10 +19,10 @@ import polars as pl
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.encode.presets import identity
+from hnhub.learn.compare_plan import Plan, Variant
 from hnhub.learn.evaluate import Judged, Searcher, depth_for, evaluate, open_split, retrieve, write_evaluation
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.options import settings_for
-from hnhub.learn.plan import Plan, Variant
 from hnhub.learn.runs import read_run
 from hnhub.learn.search import DenseSearcher
 from hnhub.learn.statistics import conclude, sentence

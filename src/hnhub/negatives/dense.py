@@ -61,8 +61,8 @@ def make_candidates(
     embeddings, *others = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
     index, measured = None, dict[str, Any]()
     if faiss:
-        build = partial(_index, bi_encoder, embeddings, queries, faiss, depth)
-        ((index, measured),) = engine.map(build, 1, gpu=True)
+        make_index = partial(_index, bi_encoder, embeddings, queries, faiss, depth)
+        ((index, measured),) = engine.map(make_index, 1, gpu=True)
     search = partial(
         _search,
         bi_encoder=bi_encoder,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hnhub.errors import HnhubError, RuleBroken
 from hnhub.publish.hub import connect, is_passing
-from hnhub.publish.plan import MANIFEST
+from hnhub.publish.push_plan import MANIFEST
 from hnhub.stages import file_sha256
 
 if TYPE_CHECKING:

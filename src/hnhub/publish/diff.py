@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from hnhub.publish.check import splits_of
-from hnhub.publish.plan import MANIFEST
+from hnhub.publish.push_plan import MANIFEST
 from hnhub.stages import read_record
 
 __all__ = ["Difference", "SplitDifference", "compare_folders"]

@@ -14,8 +14,8 @@ from typing import Any
 
 from hnhub.errors import HnhubError, ServiceError, UsageError
 from hnhub.publish.hub import check_repo_name
-from hnhub.publish.plan import MANIFEST, read_folder
 from hnhub.publish.push import Target, push
+from hnhub.publish.push_plan import MANIFEST, read_folder
 from hnhub.stages import file_sha256, read_record
 
 __all__ = ["check_url", "deliver", "is_url"]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
 from hnhub.progress import no_bars
-from hnhub.publish.plan import dataset_folder
+from hnhub.publish.push_plan import dataset_folder
 from hnhub.records import METHODS
 from hnhub.rows.assemble import to_triplets
 from hnhub.rows.folder import Folder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hnhub import stages
 from hnhub.errors import InputError, RuleBroken, UsageError
 from hnhub.publish.hub import check_repo_name, connect, fetch, retry
-from hnhub.publish.plan import MANIFEST, dataset_folder
+from hnhub.publish.push_plan import MANIFEST, dataset_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

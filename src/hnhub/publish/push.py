@@ -14,14 +14,14 @@ from hnhub import __version__
 from hnhub.errors import UsageError
 from hnhub.publish.collection import add_to_collection
 from hnhub.publish.hub import check_repo_name, connect, retry
-from hnhub.publish.plan import Folder, Plan, Remote, Step, make_plan, read_remote
+from hnhub.publish.push_plan import Folder, PushPlan, PushStep, Remote, make_push_plan, read_remote
 from hnhub.publish.rules import refuse_unpublishable
 from hnhub.publish.verify import verify_published
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
-__all__ = ["Pushed", "Target", "carry_out", "look", "plan_push", "push"]
+__all__ = ["Pushed", "Target", "carry_out", "look", "plan_folder_push", "push"]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Pushed:
 
     repo: str
     url: str
-    plan: Plan
+    plan: PushPlan
     commit: str
     """Where the repository has exactly this content."""
     committed: bool
@@ -75,7 +75,7 @@ class Pushed:
         return {**vars(self), "plan": self.plan.as_dict()}
 
 
-def plan_push(folder: Folder, repo: str) -> Plan:
+def plan_folder_push(folder: Folder, repo: str) -> PushPlan:
     """What a push would do now; nothing is written anywhere. Raises RuleBroken for what may not be published."""
     refuse_unpublishable(folder)
     return look(connect(), folder, repo)
@@ -91,10 +91,10 @@ def push(folder: Folder, target: Target) -> Pushed:
     return carry_out(connect(), folder, target)
 
 
-def look(api: "HfApi", folder: Folder, repo: str) -> Plan:
+def look(api: "HfApi", folder: Folder, repo: str) -> PushPlan:
     """The plan against what the repository holds now."""
     remote = retry(lambda: read_remote(api, repo), f"reading {repo}")
-    return make_plan(folder.files, remote)
+    return make_push_plan(folder.files, remote)
 
 
 def carry_out(
@@ -143,7 +143,7 @@ def _tagged(api: "HfApi", folder: Folder, target: Target) -> bool:
     if target.tag is None or _tag_commit(api, target.repo, target.tag) is None:
         return False
     remote = read_remote(api, target.repo, target.tag)
-    if make_plan(folder.files, remote).changes:
+    if make_push_plan(folder.files, remote).changes:
         raise UsageError(
             f"{target.repo}: the tag {target.tag} stands at {(remote.commit or '')[:12]}, with other content; tags never move",
             do="give a new one",
@@ -191,7 +191,7 @@ class _Commit:
 
     def __init__(self, api: "HfApi", folder: Folder, target: Target) -> None:
         self.api, self.folder, self.target = api, folder, target
-        self.plan: Plan | None = None
+        self.plan: PushPlan | None = None
         """The first plan that was sent, or the last if none was."""
         self.sent = False
 
@@ -203,8 +203,8 @@ class _Commit:
             return plan.commit, None
         return self._send(plan).oid, None
 
-    def _plan(self, remote: Remote) -> Plan:
-        plan = make_plan(self.folder.files, remote)
+    def _plan(self, remote: Remote) -> PushPlan:
+        plan = make_push_plan(self.folder.files, remote)
         if not self.sent:
             self.plan = plan
         if plan.rivals and not self.target.force:
@@ -215,7 +215,7 @@ class _Commit:
             )
         return plan
 
-    def _send(self, plan: Plan) -> "CommitInfo":
+    def _send(self, plan: PushPlan) -> "CommitInfo":
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         operations = [
@@ -259,12 +259,12 @@ class _PullRequest(_Commit):
         numbers = sorted((int(ref.ref.rsplit("/", 1)[1]) for ref in refs.pull_requests or ()), reverse=True)
         for number in numbers[: self.OPEN_TO_LOOK_AT]:
             remote = read_remote(self.api, repo, f"refs/pr/{number}")
-            if remote.commit and not make_plan(self.folder.files, remote).changes:
+            if remote.commit and not make_push_plan(self.folder.files, remote).changes:
                 details = self.api.get_discussion_details(repo, number, repo_type="dataset")
                 if details.status in ("open", "draft"):
                     return remote.commit, f"{self.api.endpoint}/datasets/{repo}/discussions/{number}"
         return None
 
 
-def _and_more(rivals: tuple[Step, ...]) -> str:
+def _and_more(rivals: tuple[PushStep, ...]) -> str:
     return f" (and {len(rivals) - 1} more)" if len(rivals) > 1 else ""

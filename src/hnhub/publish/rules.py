@@ -5,7 +5,7 @@ import json
 
 from hnhub.errors import RuleBroken
 from hnhub.publish.licences import may_pass_on
-from hnhub.publish.plan import Folder
+from hnhub.publish.push_plan import Folder
 from hnhub.rows.validate import validate
 
 __all__ = ["refuse_unpublishable"]

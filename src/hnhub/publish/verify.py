@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 from hnhub.errors import RuleBroken, ServiceError
-from hnhub.publish.plan import MANIFEST, Folder
+from hnhub.publish.push_plan import MANIFEST, Folder
 
 __all__ = ["verify_published"]
 

@@ -19,7 +19,7 @@ from hnhub.bm25 import kernels
 from hnhub.bm25.vocabulary import Terms, Tokens, Vocabulary, WordTable, read_words
 from hnhub.records import BM25Settings
 
-__all__ = ["SHARD_POSTINGS", "Chunk", "Shard", "build"]
+__all__ = ["SHARD_POSTINGS", "Chunk", "Shard", "index_chunks"]
 
 SHARD_POSTINGS = 1 << 24
 """128 MiB of postings."""
@@ -58,7 +58,7 @@ class _Counted:
     lengths: NDArray[np.int32]
 
 
-def build(
+def index_chunks(
     chunks: Iterable[Chunk],
     settings: BM25Settings,
     keep: Callable[[int, Shard], Callable[[], Shard]],

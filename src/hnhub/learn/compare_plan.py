@@ -9,11 +9,11 @@ from typing import Any, Literal
 from hnhub.errors import InputError, UsageError
 from hnhub.text.options import check_options
 
-__all__ = ["Corpus", "Plan", "Variant", "read_plan"]
+__all__ = ["Plan", "PlannedCorpus", "Variant", "read_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
+class PlannedCorpus:
     """What is evaluated on. `folder`: a local copy, as --corpus-dir."""
 
     split: str = "test"
@@ -38,7 +38,7 @@ class Variant:
 class Plan:
     """Variants x models x corpora x seeds, and how they are judged."""
 
-    corpora: Mapping[str, Corpus]
+    corpora: Mapping[str, PlannedCorpus]
     models: Mapping[str, str]
     """Short name -> sentence-transformers id or folder."""
     variants: Mapping[str, Variant]
@@ -70,7 +70,7 @@ def read_plan(path: Path) -> Plan:
     for key in ("corpora", "models", "variants", "baseline"):
         if not text.get(key):
             raise InputError(f"{path}: lacks {key!r}", do="see docs/learn.md for the form of a plan")
-    for key, kind in (("corpora", Corpus), ("variants", Variant)):
+    for key, kind in (("corpora", PlannedCorpus), ("variants", Variant)):
         if not isinstance(text[key], dict):
             raise InputError(f"{path}: {key} is no table", do=f"write [{key}.NAME], see docs/learn.md")
         text[key] = {name: _made(kind, value, f"{path}, {key}.{name}") for name, value in text[key].items()}

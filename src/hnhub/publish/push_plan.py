@@ -22,12 +22,12 @@ __all__ = [
     "MANIFEST",
     "Folder",
     "LocalFile",
-    "Plan",
+    "PushPlan",
+    "PushStep",
     "Remote",
     "RemoteFile",
-    "Step",
     "dataset_folder",
-    "make_plan",
+    "make_push_plan",
     "read_folder",
     "read_remote",
 ]
@@ -83,7 +83,7 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class Step:
+class PushStep:
     """What is to be done with a path. `rival` says why it is not ours to touch."""
 
     action: Literal["add", "change", "delete", "keep"]
@@ -93,19 +93,19 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """Every path, in order. `commit` is the tip that it was made for."""
 
     commit: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[PushStep, ...]
 
     @property
-    def changes(self) -> tuple[Step, ...]:
+    def changes(self) -> tuple[PushStep, ...]:
         """The steps that need a commit."""
         return tuple(step for step in self.steps if step.action != "keep")
 
     @property
-    def rivals(self) -> tuple[Step, ...]:
+    def rivals(self) -> tuple[PushStep, ...]:
         """The steps that would overwrite somebody else's work."""
         return tuple(step for step in self.steps if step.rival)
 
@@ -175,21 +175,21 @@ def read_remote(api: "HfApi", repo: str, revision: str = "main") -> Remote:
     return Remote(commit, files, frozenset([*manifest, MANIFEST]), frozenset(changed))
 
 
-def make_plan(local: Mapping[str, LocalFile], remote: Remote) -> Plan:
+def make_push_plan(local: Mapping[str, LocalFile], remote: Remote) -> PushPlan:
     """Compare, path by path."""
     steps = []
     for path in sorted({*local, *(remote.listed or ())}):
         ours, theirs = local.get(path), remote.files.get(path)
         if ours is None:
             if theirs is not None:
-                steps.append(Step("delete", path, 0, _rival(path, remote)))
+                steps.append(PushStep("delete", path, 0, _rival(path, remote)))
         elif theirs is None:
-            steps.append(Step("add", path, ours.size, _rival(path, remote)))
+            steps.append(PushStep("add", path, ours.size, _rival(path, remote)))
         elif theirs.same(ours):
-            steps.append(Step("keep", path, ours.size))
+            steps.append(PushStep("keep", path, ours.size))
         else:
-            steps.append(Step("change", path, ours.size, _rival(path, remote)))
-    return Plan(remote.commit, tuple(steps))
+            steps.append(PushStep("change", path, ours.size, _rival(path, remote)))
+    return PushPlan(remote.commit, tuple(steps))
 
 
 def _rival(path: str, remote: Remote) -> str | None:
