@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := .venv/.demo
 STAMP := .venv/.stamp
 
-.PHONY: env demo test check bench docs clean
+.PHONY: env demo test check bench docs site clean
 
 env: $(STAMP)
 
@@ -46,5 +46,10 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python tests/generated_docs.py
 
+# The pages of docs/ with the reference from the docstrings; whatever Sphinx warns of is an error.
+site: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
+
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .mypy_cache

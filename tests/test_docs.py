@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import hnhub
 from generated_docs import DOCS, PARTS, replaced
 from hnhub.publish.card import render_card
 
@@ -24,6 +25,12 @@ def test_generated_parts_are_fresh(name: str) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\.\. auto\w+:: hnhub\.(\w+)$", text, re.MULTILINE)
+    assert sorted(named) == sorted(set(hnhub.__all__) - {"__version__"})
 
 
 @pytest.mark.parametrize("facts", sorted((REPOSITORY / "dataset_cards").glob("*.json")), ids=lambda path: path.stem)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import BUILD_GROUPS, Choice, Command
 from hnhub.cli.options import as_json, given, parameters
 from hnhub.cli.telling import telling
@@ -31,7 +32,7 @@ _GROUPS = {
     "Negatives": ("negatives", "cross_encoder", "bi_encoder", *BUILD_GROUPS["Negatives"]),
 }
 _OWN = [
-    click.Argument(["documents"], metavar="DOCUMENTS"),
+    click.Argument(["documents"], metavar="DOCUMENTS", shell_complete=complete.corpora),
     click.Option(
         ["--model"], required=True, metavar="ID", help="What is adapted: a sentence-transformers id or folder."
     ),

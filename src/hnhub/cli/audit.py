@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 
@@ -19,7 +20,7 @@ __all__ = ["audit"]
         "hnhub audit runs/scifact --bi-encoder sentence-transformers/all-MiniLM-L6-v2 --save",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @click.option("--bi-encoder", "encoder", metavar="ID", help="Measure nearness by it.  [default: by shared words]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
 @click.option("--save", is_flag=True, help="PATH: put what was found into stats.json and card, and so on the page.")

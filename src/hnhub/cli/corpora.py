@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.screen import print_facts, print_table, screen
 from hnhub.corpus.catalog import CATALOG, FAMILIES, CorpusSpec, find
@@ -23,7 +24,7 @@ _TEXT = {True: "yes", False: "ids only", None: "unclear"}
         "hnhub corpora --json",
     ),
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.corpora)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def corpora(name: str | None, as_json: bool) -> None:
     """List the catalog, or everything on one corpus.

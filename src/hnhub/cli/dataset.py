@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 from hnhub.cli.screen import print_violation, screen
@@ -21,7 +22,7 @@ __all__ = ["card", "show", "validate"]
         "hnhub validate acme/scifact-hard-negatives@v1.0.0",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @as_json
 @click.pass_context
 def validate(ctx: click.Context, dataset: str, as_json: bool) -> None:
@@ -63,7 +64,7 @@ def validate(ctx: click.Context, dataset: str, as_json: bool) -> None:
         "hnhub show acme/scifact-hard-negatives --method bm25",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @click.option(
     "--method", type=click.Choice(METHODS), help="Only this method's negatives.  [default: all, side by side]"
 )
@@ -88,7 +89,7 @@ def show(dataset: str, method: str | None, rows: int) -> None:
         "hnhub card pydocs --check",
     ),
 )
-@click.argument("dataset", metavar="CORPUS|PATH")
+@click.argument("dataset", metavar="CORPUS|PATH", shell_complete=complete.corpora)
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 if card and facts differ.")
 @click.option("--repo", metavar="NS/NAME", help="PATH: name the repository in the card's snippets.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Choice, Command
 from hnhub.cli.options import as_json
 from hnhub.layouts.formats import FORMATS
@@ -21,7 +22,7 @@ __all__ = ["export"]
         "hnhub export acme/scifact-hard-negatives@v1.0.0 --to pylate --method ce --negatives 31 --out scifact-pylate",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @click.option(
     "--to", required=True, type=Choice(list(FORMATS)), help="The layout; docs/export.md says how each is read."
 )

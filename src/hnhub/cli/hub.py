@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 from hnhub.errors import UsageError
@@ -109,8 +110,8 @@ def pull(repo: str, revision: str, out: Path) -> None:
         "hnhub diff acme/scifact-hard-negatives@v1.0.0 acme/scifact-hard-negatives",
     ),
 )
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=complete.paths)
+@click.argument("b", shell_complete=complete.paths)
 @as_json
 def diff(a: str, b: str, as_json: bool) -> None:
     """Show what changed from A to B: rows added, removed and changed, config by config, and other files.

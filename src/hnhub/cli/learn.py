@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import TRAIN_GROUPS, Choice, Command
 from hnhub.cli.options import as_json, stack
 from hnhub.errors import UsageError
@@ -41,7 +42,7 @@ _prefixes = stack(
         "hnhub train runs/scifact/dataset --config ce --kind cross-encoder --model google/electra-small-discriminator --out models/ce",
     ),
 )
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=complete.paths)
 @click.option("--config", required=True, help="The method whose rows are trained on, e.g. bm25.")
 @click.option("--model", required=True, metavar="MODEL", help="A sentence-transformers id or folder.")
 @click.option("--out", required=True, type=_FOLDER, help="Where the trained model goes.")
@@ -179,8 +180,13 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
         "hnhub evaluate --from-run e5.trec --corpus scifact",
     ),
 )
-@click.argument("model", required=False)
-@click.option("--corpus", required=True, help="A name of the catalog, a Hub dataset, or any name with --corpus-dir.")
+@click.argument("model", required=False, shell_complete=complete.paths)
+@click.option(
+    "--corpus",
+    required=True,
+    shell_complete=complete.corpora,
+    help="A name of the catalog, a Hub dataset, or any name with --corpus-dir.",
+)
 @click.option("--corpus-dir", type=_FOLDER, help="Read the corpus from this folder.")
 @click.option("--split", default="test", show_default=True, help="The judged split to evaluate on.")
 @click.option(

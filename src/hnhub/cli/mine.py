@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import BUILD_GROUPS, Command
 from hnhub.cli.options import as_json, given, parameters
 from hnhub.cli.telling import telling
@@ -30,10 +31,11 @@ _NOT = (
     "marks",
 )
 _OWN = [
-    click.Argument(["pairs"], metavar="PAIRS"),
+    click.Argument(["pairs"], metavar="PAIRS", shell_complete=complete.paths),
     click.Option(
         ["--corpus"],
         metavar="PASSAGES",
+        shell_complete=complete.corpora,
         help="Where negatives come from: a file, a folder, or a corpus's name.  [default: the positives themselves]",
     ),
     click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name]"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Choice
 from hnhub.errors import UsageError
 from hnhub.records import METHODS
@@ -85,7 +86,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 build_options = stack(
-    click.argument("corpus"),
+    click.argument("corpus", shell_complete=complete.corpora),
     click.option(
         "--method",
         "methods",

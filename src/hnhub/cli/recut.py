@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Choice, Command
 from hnhub.cli.options import as_json
 
@@ -19,7 +20,7 @@ __all__ = ["recut"]
         "hnhub recut acme/scifact-hard-negatives --negatives 8 --sampling stratified --out runs/scifact-8",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new dataset's folder."
 )

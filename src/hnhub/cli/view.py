@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 
 __all__ = ["view"]
@@ -22,7 +23,7 @@ __all__ = ["view"]
         "hnhub view acme/scifact-hard-negatives@v1.0.0 --sample 100 --out sample.html",
     ),
 )
-@click.argument("dataset", metavar="PATH|REPO")
+@click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
