@@ -1,13 +1,13 @@
 """Nothing is printed by a library call; progress is heard, and shows by itself only where there is somewhere to show it."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import hnhub
 from hnhub import progress
+from terminals import run_in_terminal
 
 CALLS = """
 import sys, hnhub
@@ -47,32 +47,20 @@ def test_events_are_heard(made: Path, static_model: str, tmp_path: Path, monkeyp
 
 
 SHOWN = """
-import sys
+import sys, time
 from hnhub import progress
 if len(sys.argv) > 1: progress.off()
 with progress.showing():
     with progress.showing():
         progress.report("baking", 1, 2)
+    time.sleep(0.3)
     progress.report("baking", 2, 2)
 """
 
 
-def on_a_terminal(*arguments: str) -> str:
-    reader, writer = pty.openpty()
-    subprocess.run([sys.executable, "-c", SHOWN, *arguments], stderr=writer, check=True, timeout=60)
-    os.close(writer)
-    chunks = []
-    try:
-        while chunk := os.read(reader, 1 << 16):
-            chunks.append(chunk)
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    os.close(reader)
-    return b"".join(chunks).decode()
-
-
-def test_a_line_shows_by_itself_on_a_terminal_unless_it_is_off() -> None:
-    shown = on_a_terminal()
-    assert "baking: 2 of 2 (100%)" in shown
-    assert shown.endswith("\r\x1b[K")  # nothing is left of it
-    assert on_a_terminal("off") == ""
+def test_progress_shows_by_itself_on_a_terminal_unless_it_is_off() -> None:
+    code, shown = run_in_terminal([sys.executable, "-c", SHOWN])
+    assert code == 0
+    assert any("baking" in line and "50%" in line for frame in shown.frames for line in frame)
+    assert shown.lines == [""]  # nothing is left of it
+    assert run_in_terminal([sys.executable, "-c", SHOWN, "off"])[1].raw == b""
