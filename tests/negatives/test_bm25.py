@@ -18,6 +18,7 @@ from hnhub.errors import InputError, UsageError
 from hnhub.negatives.bm25 import make_candidates
 from hnhub.records import BM25Settings, contents
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES
+from small_miners import mining
 
 BEIR = Path(__file__).parents[3] / "shared" / "data" / "beir"
 DEFAULTS = in_language(BM25Settings(), "en")
@@ -136,9 +137,8 @@ def test_candidates(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     facts = make_candidates(
-        out, tmp_path, documents=documents, queries=queries, depth=2, settings=DEFAULTS, index_folder=tmp_path / "ix",
-        corpus_revision="r1",
-    )  # fmt: skip
+        out, tmp_path, mining(tmp_path, "bm25", documents=documents, queries=queries, depth=2, bm25=DEFAULTS)
+    )
     frame = pl.read_parquet(out / "candidates.parquet")
     assert frame.schema == CANDIDATES
     rows = [(row["query_id"], row["document_id"], row["label"], row["rank"]) for row in frame.iter_rows(named=True)]
@@ -164,10 +164,7 @@ def test_candidates(tmp_path: Path) -> None:
 
 def test_bad_input_is_refused(tmp_path: Path, documents: Path) -> None:
     def candidates(queries: Path) -> None:
-        make_candidates(
-            tmp_path, tmp_path, documents=documents, queries=queries, depth=2, settings=DEFAULTS,
-            index_folder=tmp_path / "ix", corpus_revision=None,
-        )  # fmt: skip
+        make_candidates(tmp_path, tmp_path, mining(tmp_path, "bm25", documents=documents, queries=queries, depth=2))
 
     with pytest.raises(InputError, match="q1: its positive d9999 is not among the documents"):
         candidates(write_queries(tmp_path / "q.parquet", [("a", ["d1"]), ("b", ["d9999"])]))

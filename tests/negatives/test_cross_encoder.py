@@ -16,7 +16,7 @@ from hnhub.negatives import cross_encoder
 from hnhub.records import contents
 from hnhub.score import pair_scorer
 from hnhub.score.journal import ScoreJournal, pair_key
-from small_miners import PASSAGES, QUERIES, write_cross_encoder, write_inputs, write_ranking
+from small_miners import PASSAGES, QUERIES, mining, write_cross_encoder, write_inputs, write_ranking
 
 RANKINGS = {
     "bm25": {"q1": ["rain", "moon", "paris", "steel"], "q2": ["steel", "rain"], "q3": ["moon", "rain", "bread"]},
@@ -33,13 +33,15 @@ def tiny(tmp_path_factory):
 def inputs(tmp_path):
     documents, queries = write_inputs(tmp_path)
     sources = {name: write_ranking(tmp_path / f"{name}.parquet", ranking) for name, ranking in RANKINGS.items()}
-    return {"documents": documents, "queries": queries, "sources": sources, "corpus_revision": "r1"}
+    return {"documents": documents, "queries": queries, "sources": sources}
 
 
 def make(folder: Path, inputs, **changes):
     out = folder / "out"
     out.mkdir(parents=True)
-    facts = cross_encoder.make_candidates(out, folder / "work", **{**inputs, "depth": 3, **changes})
+    facts = cross_encoder.make_candidates(
+        out, folder / "work", mining(folder, "ce", **{**inputs, "depth": 3, **changes})
+    )
     return facts, pl.read_parquet(out / "candidates.parquet")
 
 
@@ -100,6 +102,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from hnhub.negatives import cross_encoder
+from hnhub.negatives.mining import Mining
+from hnhub.records import Recipe
 from hnhub.score import pair_scorer
 plain = pair_scorer.PairScorer.score
 def slow(self, pairs):
@@ -110,9 +114,11 @@ cross_encoder.token_budget = lambda device: 60
 folder, model = Path(sys.argv[1]), sys.argv[2]
 (folder / "killed" / "out").mkdir(parents=True)
 cross_encoder.make_candidates(
-    folder / "killed" / "out", folder / "killed" / "work", depth=3, cross_encoder=model, corpus_revision="r1",
-    documents=folder / "documents.parquet", queries=folder / "queries.parquet",
-    sources={name: folder / f"{name}.parquet" for name in ("bm25", "dense")},
+    folder / "killed" / "out", folder / "killed" / "work", Mining(
+        method="ce", recipe=Recipe("tiny", depth=3, cross_encoder=model), corpus_revision="r1",
+        documents=folder / "documents.parquet", queries=folder / "queries.parquet",
+        sources={name: folder / f"{name}.parquet" for name in ("bm25", "dense")},
+    )
 )
 """
 

@@ -9,7 +9,7 @@ import pytest
 from hnhub import schema
 from hnhub.errors import InputError, UsageError
 from hnhub.negatives import dense
-from small_miners import QUERIES, write_inputs
+from small_miners import QUERIES, mining, write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def make(folder, minilm, **changes):
     documents, queries = write_inputs(folder)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    given = {"documents": documents, "queries": queries, "depth": 3, "bi_encoder": minilm, "corpus_revision": "r1"}
+    given = {"documents": documents, "queries": queries, "depth": 3, "bi_encoder": minilm}
     work = Path(tempfile.mkdtemp(dir=folder))  # a work folder belongs to one fingerprint
-    facts = dense.make_candidates(out, work, **{**given, **changes})
+    facts = dense.make_candidates(out, work, mining(folder, "dense", **{**given, **changes}))
     return facts, pl.read_parquet(out / "candidates.parquet")
 
 

@@ -8,8 +8,9 @@ import pytest
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.negatives import bm25
 from hnhub.negatives.choose import make_negatives
+from hnhub.negatives.mining import Mining
 from hnhub.queries.make import make_queries
-from hnhub.records import BM25Settings, Recipe, contents
+from hnhub.records import Recipe, contents
 from hnhub.text.similarity import NEAR, similarity
 
 
@@ -22,16 +23,17 @@ def test_scifact(beir: Path | None, home: Path, tmp_path: Path) -> None:
     make_corpus(corpus, resolve("scifact", beir / "scifact"))
     recipe = Recipe("scifact", queries=300, queries_from="qrels", depth=10)
     make_queries(queries, corpus=corpus, recipe=recipe, models=(), prompts={}, search=None, corpus_revision="r")
-    settings = BM25Settings()
     bm25.make_candidates(
         mined,
         tmp_path / "work",
-        documents=corpus / "documents.parquet",
-        queries=queries / "queries.parquet",
-        depth=10,
-        settings=settings,
-        index_folder=home / "bm25",
-        corpus_revision="r",
+        Mining(
+            method="bm25",
+            documents=corpus / "documents.parquet",
+            queries=queries / "queries.parquet",
+            recipe=recipe,
+            indexes=home / "bm25",
+            corpus_revision="r",
+        ),
     )
     make_negatives(
         out,

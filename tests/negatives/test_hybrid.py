@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hnhub import schema
 from hnhub.errors import UsageError
 from hnhub.negatives import hybrid
-from small_miners import PASSAGES, QUERIES, write_inputs, write_ranking
+from small_miners import PASSAGES, QUERIES, mining, write_inputs, write_ranking
 
 rankings = st.dictionaries(
     st.sampled_from(list(QUERIES)), st.lists(st.sampled_from(list(PASSAGES)), unique=True, min_size=1)
@@ -26,9 +26,7 @@ def fuse(folder, sources, depth=3):
     paths = {name: write_ranking(folder / f"{name}.parquet", ranking) for name, ranking in sources.items()}
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    facts = hybrid.make_candidates(
-        out, folder / "work", sources=paths, queries=folder / "queries.parquet", depth=depth, corpus_revision="r1"
-    )
+    facts = hybrid.make_candidates(out, folder / "work", mining(folder, "hybrid", sources=paths, depth=depth))
     return facts, pl.read_parquet(out / "candidates.parquet")
 
 
@@ -76,6 +74,6 @@ def test_generated_texts_are_left_out(folder):
     pl.read_parquet(path).with_columns(document_id=pl.lit(None, pl.String)).write_parquet(folder / "llm2.parquet")
     out = folder / "out"
     hybrid.make_candidates(
-        out, folder, sources={"a": path, "b": folder / "llm2.parquet"}, queries=folder / "queries.parquet", depth=3
+        out, folder, mining(folder, "hybrid", sources={"a": path, "b": folder / "llm2.parquet"}, depth=3)
     )
     assert pl.read_parquet(out / "candidates.parquet")["document_id"].null_count() == 0

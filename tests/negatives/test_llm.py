@@ -14,6 +14,7 @@ from hnhub.errors import InputError
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Answer, Request
 from hnhub.negatives.llm import MAX_ROUNDS, make_candidates
+from hnhub.negatives.mining import Mining
 from hnhub.records import Provenance, Recipe
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, LEDGER
 
@@ -73,13 +74,15 @@ def make(
     facts = make_candidates(
         out,
         folder / f"work-{name}",
-        documents=folder / "documents.parquet",
-        queries=folder / "queries.parquet",
-        recipe=Recipe("tiny", **{"negatives": 3, **changes}),
-        method="llm-pos" if with_positive else "llm",
-        model=model,
-        prompt=prompt or find_prompt("negative-pos" if with_positive else "negative"),
-        corpus_revision="r1",
+        Mining(
+            documents=folder / "documents.parquet",
+            queries=folder / "queries.parquet",
+            recipe=Recipe("tiny", **{"negatives": 3, **changes}),
+            method="llm-pos" if with_positive else "llm",
+            model=model,
+            prompt=prompt or find_prompt("negative-pos" if with_positive else "negative"),
+            corpus_revision="r1",
+        ),
     )
     candidates, ledger = (pl.read_parquet(out / f"{name}.parquet") for name in ("candidates", "ledger"))
     assert candidates.schema == CANDIDATES

@@ -2,10 +2,13 @@
 
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from hnhub import schema
+from hnhub.negatives.mining import Mining
+from hnhub.records import Recipe
 
 PASSAGES = {
     "bread": ("Bread", "Bread is made of flour, water and yeast, and baked in an oven."),
@@ -30,6 +33,15 @@ def write_inputs(folder: Path) -> tuple[Path, Path]:
     asked = [("train", name, text, positives, None) for name, (text, positives) in QUERIES.items()]
     pl.DataFrame(asked, schema=schema.FROZEN_QUERIES, orient="row").write_parquet(queries)
     return documents, queries
+
+
+def mining(folder: Path, method: str, **given: Any) -> Mining:
+    """What a miner is given over `write_inputs`' files; what is no field of it is one of the recipe."""
+    own = {
+        key: given.pop(key) for key in ("documents", "queries", "sources", "model", "prompt", "engine") if key in given
+    }
+    places = {"documents": folder / "documents.parquet", "queries": folder / "queries.parquet"}
+    return Mining(method=method, recipe=Recipe("tiny", **given), corpus_revision="r1", **{**places, **own})
 
 
 def write_ranking(path: Path, ranking: dict[str, list[str]]) -> Path:

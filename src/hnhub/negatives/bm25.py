@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hnhub.bm25.open import BM25Index, open_index
-from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
+from hnhub.negatives.mining import Mining
 from hnhub.records import BM25Settings, Provenance
 from hnhub.schema import CANDIDATES, arrow_schema
 
@@ -24,24 +24,15 @@ __all__ = ["make_candidates"]
 _QUERY_ROWS = 4096
 
 
-def make_candidates(
-    out: Path,
-    work: Path,
-    *,
-    documents: Path,
-    queries: Path,
-    depth: int,
-    settings: BM25Settings,
-    index_folder: Path,
-    corpus_revision: str | None,
-    engine: Engine = LOCAL,
-) -> dict[str, Any]:
-    """Write `out`/candidates.parquet (schema.CANDIDATES): the best `depth` documents of every query of `queries`.
+def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
+    """Write `out`/candidates.parquet (schema.CANDIDATES): the best `depth` documents of every query.
 
     A row's label is 1 if the document is the query's first positive; where that was not among the best, it follows
-    them without a rank, with its score. The index is made here, in `index_folder`, and opened by whoever makes a part.
+    them without a rank, with its score. The index is made here, in `mining.indexes`, and opened by whoever makes a part.
     Returns the stage's facts. Raises InputError if a file can't be read or a positive is no document.
     """
+    documents, queries, engine = mining.documents, mining.queries, mining.engine
+    settings, depth, index_folder = mining.recipe.bm25, mining.recipe.depth, mining.indexes or work
     index = open_index(documents, index_folder, settings, engine.threads)
     _positive_rows(queries, index.document_ids, slice(None))  # refused before work
     search = partial(
@@ -51,7 +42,7 @@ def make_candidates(
         depth=depth,
         settings=settings,
         index_folder=index_folder,
-        corpus_revision=corpus_revision,
+        corpus_revision=mining.corpus_revision,
         threads=engine.worker_threads,
     )
     parts = make_parts(out, work, search, queries=queries, size=_QUERY_ROWS, engine=engine)

@@ -13,11 +13,11 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.encode.devices import devices, token_budget
-from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
 from hnhub.negatives._texts import Texts
+from hnhub.negatives.mining import Mining
 from hnhub.progress import report
 from hnhub.records import Provenance
 from hnhub.score.journal import ScoreJournal
@@ -35,18 +35,7 @@ def identity(cross_encoder: str) -> dict[str, str]:
     return find_reference(cross_encoder).identity()
 
 
-def make_candidates(
-    out: Path,
-    work: Path,
-    *,
-    sources: Mapping[str, Path],
-    documents: Path,
-    queries: Path,
-    depth: int,
-    cross_encoder: str,
-    corpus_revision: str,
-    engine: Engine = LOCAL,
-) -> dict[str, Any]:
+def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     """Score the first `depth` documents that the sources retrieved for each query, and its positive; write them by score.
 
     The sources' rankings are merged by rank (at equal rank in the order of `sources`) and cut to `depth`. Rank 1 is the best
@@ -54,15 +43,17 @@ def make_candidates(
     journaled in `work` batch by batch. Batches are planned over all pairs of a part, done or not, so a resumed run gives the
     same bytes. Raises InputError if the engine's workers compute in different dtypes.
     """
+    queries, sources, engine = mining.queries, mining.sources, mining.engine
+    depth, cross_encoder = mining.recipe.depth, mining.recipe.cross_encoder
     count = pq.read_metadata(queries).num_rows
     score = partial(
         _score_part,
         sources=dict(sources),
-        documents=documents,
+        documents=mining.documents,
         queries=queries,
         depth=depth,
         cross_encoder=cross_encoder,
-        corpus_revision=corpus_revision,
+        corpus_revision=mining.corpus_revision,
     )
     size = min(_MOST, max(_LEAST, count // _PARTS))
     parts = make_parts(

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hnhub.encode import presets
 from hnhub.encode.shards import Embeddings, embed_shard, shard_count
-from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing
+from hnhub.negatives.mining import Mining
 from hnhub.records import Provenance
 from hnhub.stages import fingerprint
 
@@ -35,18 +35,7 @@ def identity(bi_encoder: str) -> dict[str, str]:
     return presets.identity(bi_encoder)
 
 
-def make_candidates(
-    out: Path,
-    work: Path,
-    *,
-    documents: Path,
-    queries: Path,
-    depth: int,
-    bi_encoder: str,
-    corpus_revision: str,
-    faiss: str | None = None,
-    engine: Engine = LOCAL,
-) -> dict[str, Any]:
+def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     """Write the `depth` nearest documents of each query and its positive; the score is cosine or dot product.
 
     Search is exact unless an index of `faiss` is named (`encode.approximate`); then its recall is measured.
@@ -54,6 +43,9 @@ def make_candidates(
     Prompts are the model's own, else its preset's. Embeddings are kept in `work` as they are made. Raises InputError if a
     positive is not among the documents or the engine's workers compute in different dtypes.
     """
+    documents, queries, engine = mining.documents, mining.queries, mining.engine
+    depth, faiss = mining.recipe.depth, mining.recipe.faiss
+    bi_encoder = mining.recipe.bi_encoder or DEFAULT_BI_ENCODER
     ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
     _places(read_queries(queries)["positive_id"], ids, documents)  # refused before work
     (about,) = engine.map(partial(_describe, bi_encoder, documents, faiss), 1, gpu=True)
@@ -71,7 +63,7 @@ def make_candidates(
         documents=documents,
         queries=queries,
         depth=depth,
-        corpus_revision=corpus_revision,
+        corpus_revision=mining.corpus_revision,
     )
     dtype = partial(_dtype, bi_encoder)
     parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, about=dtype, gpu=True)

@@ -1,6 +1,5 @@
 """Candidates of several miners fused by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009)."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import polars as pl
 
 from hnhub.errors import UsageError
 from hnhub.negatives._ranked import read_queries, retrieved, writing
+from hnhub.negatives.mining import Mining
 from hnhub.records import Provenance
 
 __all__ = ["RRF_K", "make_candidates"]
@@ -17,9 +17,7 @@ RRF_K = 60
 _QUERIES = 4096
 
 
-def make_candidates(
-    out: Path, work: Path, *, sources: Mapping[str, Path], queries: Path, depth: int, corpus_revision: str | None = None
-) -> dict[str, Any]:
+def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     """Write the `depth` documents with the highest sum over the sources of 1 / (60 + rank), and the positive.
 
     `sources` are finished candidates.parquet by name; what they hold is taken as deep as it goes. Equal sums are ordered by
@@ -27,13 +25,14 @@ def make_candidates(
     Raises UsageError with fewer than two sources.
     """
     del work
+    sources, depth = mining.sources, mining.recipe.depth
     if len(sources) < 2:
         raise UsageError("hybrid needs the candidates of at least two miners", do="give bm25 and dense")
-    frozen = read_queries(queries)
+    frozen = read_queries(mining.queries)
     provenance = Provenance(
         method="hybrid",
         model=f"reciprocal rank fusion, k={RRF_K}: {' + '.join(sources)}",
-        corpus_revision=corpus_revision,
+        corpus_revision=mining.corpus_revision,
     )
     with writing(out, provenance) as writer:
         for start in range(0, len(frozen), _QUERIES):

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from hnhub.engine.local import LOCAL, Engine
 from hnhub.errors import InputError
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._copies import generated_fault, is_copy
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._texts import Texts
+from hnhub.negatives.mining import Mining
 from hnhub.progress import report
 from hnhub.records import Drop, Provenance, Recipe
 from hnhub.schema import CANDIDATES, LEDGER, arrow_schema
@@ -48,36 +48,27 @@ class _Query:
     found: list[tuple[str, Provenance]] = field(default_factory=list)
 
 
-def make_candidates(
-    out: Path,
-    work: Path,
-    *,
-    documents: Path,
-    queries: Path,
-    recipe: Recipe,
-    method: str,
-    model: LanguageModel,
-    prompt: Prompt,
-    corpus_revision: str,
-    engine: Engine = LOCAL,
-) -> dict[str, Any]:
+def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     """Write candidates.parquet (CANDIDATES) and ledger.parquet into `out`; return the facts.
 
     Each query is asked for until `recipe.negatives` texts are there that are no copies of query, positive or each other,
     or for MAX_ROUNDS rounds. Every text that came is a candidate, in the order of the asks (the guard judges them); an
     ask that failed, or brought an example of the prompt or what is no text (`hnhub.text.sound`), stands in the ledger. A query's positive stands before its candidates.
     """
+    recipe, method, queries = mining.recipe, mining.method, mining.queries
+    assert mining.model is not None
+    assert mining.prompt is not None
     make = partial(
         _make_part,
-        documents=documents,
+        documents=mining.documents,
         queries=queries,
         recipe=recipe,
         method=method,
-        model=model,
-        prompt=prompt,
-        corpus_revision=corpus_revision,
+        model=mining.model,
+        prompt=mining.prompt,
+        corpus_revision=mining.corpus_revision,
     )
-    parts = make_parts(out, work, make, queries=queries, size=_BATCH, engine=engine)
+    parts = make_parts(out, work, make, queries=queries, size=_BATCH, engine=mining.engine)
     totals = Counter[str]()
     dropped = Counter[str]()
     for part in parts:

@@ -11,7 +11,7 @@ from hnhub.corpus.load import Source
 from hnhub.engine.local import LOCAL, Engine
 from hnhub.marks import Marks
 from hnhub.pipeline.parameters import Parameters
-from hnhub.records import BM25Settings, Recipe
+from hnhub.records import Recipe
 from hnhub.stages import facts_of
 from hnhub.text.language import Language, measure
 
@@ -87,15 +87,11 @@ class Job:
         """The one of the recipe, or as the corpus looks."""
         return Language(self.recipe.language) if self.recipe.language else measure(self.documents)
 
-    @property
+    @cached_property
     def made_by(self) -> Recipe:
-        """The recipe with what the corpus decides in its place, for those who make a stage."""
-        return replace(self.recipe, language=self.language.code)
-
-    @property
-    def bm25(self) -> BM25Settings:
-        """The recipe's settings of BM25, in the corpus's language."""
-        return in_language(self.recipe.bm25, self.language.code)
+        """The recipe with what the corpus's language decides in its place, for those who make a stage."""
+        code = self.language.code
+        return replace(self.recipe, language=code, bm25=in_language(self.recipe.bm25, code))
 
     @property
     def chunked(self) -> bool:

@@ -1,7 +1,8 @@
-"""The candidate stages, one a source: what each is made from, and the miner that makes it."""
+"""The candidate stages, one a source: each made by the miner that `METHODS` names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,22 @@ from hnhub.pipeline.job import Job, Stage
 from hnhub.pipeline.parameters import CANDIDATES
 from hnhub.records import METHODS, Recipe
 
-__all__ = ["MINERS", "candidate_sources", "sources_of"]
+__all__ = ["candidate_sources", "candidates_stage", "sources_of"]
 
 
 def candidate_sources(recipe: Recipe) -> list[str]:
     """The sources that a recipe's methods need, each after those that it is made from."""
-    wanted = {*recipe.methods, *(source for method in recipe.methods for source in sources_of(method, recipe))}
-    return [name for name in MINERS if name in wanted]
+    found: dict[str, None] = {}
+
+    def add(method: str) -> None:
+        for source in sources_of(method, recipe):
+            add(source)
+        found[method] = None
+
+    for method in METHODS:
+        if method in recipe.methods:
+            add(method)
+    return list(found)
 
 
 def sources_of(method: str, recipe: Recipe) -> tuple[str, ...]:
@@ -24,136 +34,29 @@ def sources_of(method: str, recipe: Recipe) -> tuple[str, ...]:
     return found.sources + (found.further_sources if recipe.bi_encoder else ())
 
 
-def _llm(job: Job, name: str) -> Stage:
-    task = METHODS[name].task
-    assert task is not None
+def candidates_stage(job: Job, method: str) -> Stage:
+    """The stage that makes a method's candidates."""
+    sources = sources_of(method, job.recipe)
 
     def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives import llm
+        from hnhub.negatives.mining import Mining
 
-        assert job.model is not None
-        return llm.make_candidates(
-            out,
-            work,
-            documents=job.documents,
-            queries=job.queries,
+        task = METHODS[method].task
+        mining = Mining(
+            method=method,
             recipe=job.made_by,
-            method=name,
+            documents=job.documents,
+            queries=job.queries,
+            corpus_revision=job.corpus_revision,
+            sources=job.candidates(*sources),
             model=job.model,
-            prompt=job.prompts[task],
-            corpus_revision=job.corpus_revision,
+            prompt=job.prompts[task] if task else None,
+            indexes=job.home / "bm25",
             engine=job.engine,
         )
-
-    return Stage(
-        f"candidates/{name}",
-        ("corpus", "queries"),
-        partial(CANDIDATES[name], job, name),
-        make,
-    )
-
-
-def _bm25(job: Job) -> Stage:
-    def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives import bm25
-
-        return bm25.make_candidates(
-            out,
-            work,
-            documents=job.documents,
-            queries=job.queries,
-            depth=job.recipe.depth,
-            settings=job.bm25,
-            index_folder=job.home / "bm25",
-            corpus_revision=job.corpus_revision,
-            engine=job.engine,
-        )
-
-    return Stage(
-        "candidates/bm25",
-        ("corpus", "queries"),
-        partial(CANDIDATES["bm25"], job, "bm25"),
-        make,
-    )
-
-
-def _dense(job: Job) -> Stage:
-    def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives import dense
-
-        return dense.make_candidates(
-            out,
-            work,
-            documents=job.documents,
-            queries=job.queries,
-            depth=job.recipe.depth,
-            bi_encoder=job.recipe.bi_encoder or dense.DEFAULT_BI_ENCODER,
-            faiss=job.recipe.faiss,
-            corpus_revision=job.corpus_revision,
-            engine=job.engine,
-        )
-
-    return Stage(
-        "candidates/dense",
-        ("corpus", "queries"),
-        partial(CANDIDATES["dense"], job, "dense"),
-        make,
-    )
-
-
-def _hybrid(job: Job) -> Stage:
-    sources = sources_of("hybrid", job.recipe)
-
-    def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives import hybrid
-
-        return hybrid.make_candidates(
-            out,
-            work,
-            sources=job.candidates(*sources),
-            queries=job.queries,
-            depth=job.recipe.depth,
-            corpus_revision=job.corpus_revision,
-        )
-
-    needs = ("queries", *(f"candidates/{source}" for source in sources))
-    return Stage("candidates/hybrid", needs, partial(CANDIDATES["hybrid"], job, "hybrid"), make)
-
-
-def _ce(job: Job) -> Stage:
-    recipe = job.recipe
-    sources = sources_of("ce", recipe)
-
-    def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives import cross_encoder
-
-        return cross_encoder.make_candidates(
-            out,
-            work,
-            sources=job.candidates(*sources),
-            documents=job.documents,
-            queries=job.queries,
-            depth=recipe.depth,
-            cross_encoder=recipe.cross_encoder,
-            corpus_revision=job.corpus_revision,
-            engine=job.engine,
-        )
+        miner = import_module(f"hnhub.negatives.{METHODS[method].miner}")
+        facts: Mapping[str, Any] = miner.make_candidates(out, work, mining)
+        return facts
 
     needs = ("corpus", "queries", *(f"candidates/{source}" for source in sources))
-    return Stage(
-        "candidates/ce",
-        needs,
-        partial(CANDIDATES["ce"], job, "ce"),
-        make,
-    )
-
-
-MINERS: Mapping[str, Callable[[Job], Stage]] = {
-    # In the order in which they run: each after those that it is made from.
-    "llm": lambda job: _llm(job, "llm"),
-    "llm-pos": lambda job: _llm(job, "llm-pos"),
-    "bm25": _bm25,
-    "dense": _dense,
-    "hybrid": _hybrid,
-    "ce": _ce,
-}
+    return Stage(f"candidates/{method}", needs, partial(CANDIDATES[method], job, method), make)

@@ -15,7 +15,7 @@ from typing import Any
 from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
 from hnhub.pipeline.job import Job, Stage
-from hnhub.pipeline.miners import MINERS, candidate_sources
+from hnhub.pipeline.miners import candidate_sources, candidates_stage
 from hnhub.pipeline.parameters import (
     CorpusParameters,
     DatasetParameters,
@@ -35,7 +35,7 @@ def stages(job: Job) -> list[Stage]:
     return [
         Stage("corpus", (), partial(CorpusParameters.of, job), lambda out, _: make_corpus(out, job.source)),
         _queries(job),
-        *(MINERS[name](job) for name in candidate_sources(job.recipe)),
+        *(candidates_stage(job, name) for name in candidate_sources(job.recipe)),
         *(_judgements(job, method) for method in job.recipe.methods if job.recipe.judge),
         *(_negatives(job, method) for method in job.recipe.methods),
         _dataset(job),
@@ -110,7 +110,7 @@ def _queries(job: Job) -> Stage:
     from hnhub.bm25 import open as bm25
 
     def search(queries: Sequence[str], k: int) -> list[list[str]]:
-        index = bm25.open_index(job.documents, job.home / "bm25", job.bm25, job.engine.threads)
+        index = bm25.open_index(job.documents, job.home / "bm25", job.made_by.bm25, job.engine.threads)
         rows, _ = index.search(queries, k)
         ids = index.document_ids
         return [[ids[row].as_py() for row in ranking if row >= 0] for ranking in rows.tolist()]

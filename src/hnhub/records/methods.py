@@ -10,6 +10,8 @@ __all__ = ["METHODS", "PAPER_METHODS", "Method"]
 class Method:
     """A way to get negatives: what it is, and what follows from that wherever methods differ."""
 
+    miner: str
+    """The module of `hnhub.negatives` that finds its candidates."""
     says: str
     """What its negatives are, in the words of the card."""
     sources: tuple[str, ...] = ()
@@ -31,24 +33,29 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "llm": Method(
+        miner="llm",
         says="a language model wrote a passage that looks relevant but is not, from the text of the query only; no corpus "
         "passage is involved",
         task="negative",
     ),
     "llm-pos": Method(
+        miner="llm",
         says="a language model wrote a passage that looks relevant but is not, from the query and its positive",
         task="negative-pos",
     ),
-    "bm25": Method(says="the documents that BM25 ranks highest for the query"),
-    "dense": Method(says="the documents whose embeddings are nearest to the query's", encodes=True),
+    "bm25": Method(miner="bm25", says="the documents that BM25 ranks highest for the query"),
+    "dense": Method(miner="dense", says="the documents whose embeddings are nearest to the query's", encodes=True),
     "ce": Method(
+        miner="cross_encoder",
         says="candidates of a first retriever, scored",
         sources=("bm25",),
         further_sources=("dense",),
         scores_positive=True,
     ),
     "hybrid": Method(
-        says="BM25's and the bi-encoder's rankings, merged by reciprocal rank fusion", sources=("bm25", "dense")
+        miner="hybrid",
+        says="BM25's and the bi-encoder's rankings, merged by reciprocal rank fusion",
+        sources=("bm25", "dense"),
     ),
 }
 """Every way to get negatives, in the order in which they are published."""
