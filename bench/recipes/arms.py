@@ -4,15 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ARMS", "DATASETS", "PLAIN", "RATES", "Arm"]
-
-DATASETS: Mapping[str, Mapping[str, Any]] = {
-    "top": {"sampling": "top", "depth": 100},
-    "random": {"sampling": "random", "depth": 100},
-    "stratified": {"sampling": "stratified", "depth": 100},
-    "far": {"sampling": "random", "depth": 600, "rank_min": 300},
-}
-"""Builds by name, as options of `hnhub.build`. `far` is as good as random from the corpus, but free of what the guard finds."""
+__all__ = ["ARMS", "PLAIN", "RATES", "Arm"]
 
 RATES = {"static": 0.02, "minilm": 2e-5}
 
@@ -25,12 +17,17 @@ class Arm:
     group: str
     says: str
     dataset: str = "top"
+    """As `corpora.Material.dataset` knows it; several joined by `+`."""
     train: Mapping[str, Any] = field(default_factory=dict)
     positives: int | None = None
     """Rows a query at most, of the dataset's; None is all."""
     rate: float = 1.0
     """Times the usual learning rate."""
     decontaminate: bool = False
+    seeds: int = 3
+    """How many at most."""
+    only: str | None = None
+    """The one corpus that it is measured on, where the others would take too long."""
 
 
 PLAIN: Mapping[str, Any] = {
@@ -38,9 +35,11 @@ PLAIN: Mapping[str, Any] = {
 }  # fmt: skip
 """What an arm trains with where it says nothing else; the passes are as many as `hnhub train` takes."""
 
+_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "seeds", "only")
+
 
 def _arm(name: str, group: str, says: str, **options: Any) -> Arm:
-    own = {key: options.pop(key) for key in ("dataset", "positives_a_query", "rate", "decontaminate") if key in options}
+    own = {key: options.pop(key) for key in _OWN if key in options}
     if "positives_a_query" in own:
         own["positives"] = own.pop("positives_a_query")
     return Arm(name, group, says, train=options, **own)
@@ -49,31 +48,35 @@ def _arm(name: str, group: str, says: str, **options: Any) -> Arm:
 _TAUGHT = {"candidates": 8}
 _BEST = {"loss": "mix", "candidates": 8, "temperature": 0.1}
 
+_ALL = {"positives": "all"}
+
 ARMS: tuple[Arm, ...] = (
     _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone"),
-    _arm("best-merge-0.5", "together", "mix at temperature .1, half of the base", **_BEST, merge=0.5),
-    _arm("best-merge-0.3", "together", "the same, a third of the base", **_BEST, merge=0.3),
-    _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT),
-    _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT),
-    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT),
-    _arm("mix-top", "loss", "ranking and KL, BM25's best 5", loss="mix"),
-    _arm("merge-0.5", "merge", "half of the base in the weights", merge=0.5),
-    _arm("merge-0.7", "merge", "seven tenths of the base", merge=0.7),
-    _arm("warm-0.1", "temperature", "temperature .1", temperature=0.1),
-    _arm("warm-0.1-merge", "temperature", "temperature .1, half of the base", temperature=0.1, merge=0.5),
+    _arm("before", "plain", "all positives, 5 of BM25's best: what `train` did before", **_ALL, negatives=5),
     _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1),
-    _arm("all-positives", "positives", "a row for each positive (up to 10)", positives="all"),
-    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair"),
+    _arm("all-positives", "positives", "a row for each positive", **_ALL),
+    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair", seeds=1),
     _arm("hard-1", "hard negatives", "1 of BM25's best", negatives=1),
     _arm("hard-3", "hard negatives", "3 of BM25's best", negatives=3),
     _arm("hard-5", "hard negatives", "5 of BM25's best", negatives=5),
-    _arm("far-3", "hard negatives", "3 at random", negatives=3, dataset="far"),
     _arm("random-3", "hard negatives", "3 drawn from BM25's best 100", negatives=3, dataset="random"),
     _arm("stratified-3", "hard negatives", "3 of three strata of BM25's best 100", negatives=3, dataset="stratified"),
-    _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none"),
-    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar"),
-    _arm("hard-3-similar", "false negatives", "the same with 3 of BM25's best", masking="similar", negatives=3),
+    _arm("cut-3", "hard negatives", "3 of BM25's best, cut at .95 of the positive's score", negatives=3, dataset="cut"),
+    _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield"),
+    _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none", seeds=1),
+    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar", seeds=1),
+    _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT),
+    _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT),
+    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT, seeds=1),
+    _arm("warm", "temperature", "temperature .1", temperature=0.1),
     _arm("rate-quarter", "learning rate", "a quarter of the usual rate", rate=0.25),
     _arm("rate-double", "learning rate", "twice the usual rate", rate=2.0),
-    _arm("best-clean", "together", "best-merge-0.5, decontaminated", **_BEST, merge=0.5, decontaminate=True),
-)
+    _arm("merge", "merge", "half of the base in the weights", merge=0.5),
+    _arm("all-merge", "together", "all positives, half of the base", **_ALL, merge=0.5),
+    _arm("mix-merge", "together", "mix at temperature .1, half of the base", **_BEST, merge=0.5),
+    _arm("all-mix-merge", "together", "the same with all positives", **_BEST, **_ALL, merge=0.5),
+    _arm("all-mix", "together", "all positives, mix at temperature .1", **_BEST, **_ALL),
+    _arm("clean", "together", "all-mix-merge, decontaminated", **_BEST, **_ALL, merge=0.5, decontaminate=True),
+    _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles"),
+    _arm("both", "titles", "all-mix-merge on judged queries and titles", **_BEST, **_ALL, merge=0.5, dataset="top+titles"),
+)  # fmt: skip

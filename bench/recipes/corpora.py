@@ -1,44 +1,92 @@
-"""The lab's corpora, each with a train and a test split, and the datasets that are built of them."""
+"""The lab's corpora, each with a train and a test split, and the datasets that are built of them when an arm asks."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from arms import DATASETS
+import polars as pl
 
 import hnhub
+from hnhub.corpus.opened import Corpus
 from hnhub.learn.evaluate import Judged, split_of
 
 __all__ = ["BEIR", "Material", "material"]
 
 BEIR = Path(__file__).resolve().parents[3] / "shared" / "data" / "beir"
-_POSITIVES, _NEGATIVES = 10, 5
+_NEGATIVES, _TITLES = 5, 1000
+_MOST: Mapping[str, Mapping[str, int]] = {"nfcorpus": {"queries": 1000, "positives": 5}}
+"""Of a corpus that has more than a lab of seconds an arm can take."""
+
+_RECUT: Mapping[str, Mapping[str, Any]] = {
+    "random": {"sampling": "random"},
+    "stratified": {"sampling": "stratified"},
+    "cut": {"max_percent": 0.95, "negatives": 3},
+}
+"""Other choices from the candidates of `top`, as options of `hnhub.recut`. `cut` is by BM25's own scores."""
+
+_JUDGED: Mapping[str, Any] = {"negatives": 3, "judge": "ce", "cross_encoder": "local", "max_percent": 1.0}
+"""What query likelihood under the embedded model finds better than the positive is dropped."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
-    """A corpus's test split and its training datasets by name."""
+    """A corpus's test split, and training datasets by name."""
 
     name: str
+    corpus: Corpus
     test: Judged
-    datasets: dict[str, Path]
+    out: Path
+
+    def dataset(self, name: str) -> Path:
+        """A dataset's folder, built if it is not there: `top`, `judged`, `titles`, or one that is recut from `top`.
+
+        Negatives are BM25's best 100. `titles` are titles as queries and the texts without them, of documents that no test
+        query asks for.
+        """
+        place = self.out / "builds" / name
+        if name in _RECUT:
+            return Path(hnhub.recut(self.dataset("top"), out=place / self.name, **_RECUT[name]).folder)  # type: ignore[misc]
+        if name == "titles":
+            return self._titles(place)
+        options = {
+            "negatives": _NEGATIVES,
+            "positives": 10,
+            **_MOST.get(self.name, {}),
+            **(_JUDGED if name == "judged" else {}),
+        }
+        run = hnhub.build(self.corpus, methods=["bm25"], queries_from="qrels", out=place, **options)
+        return Path(run.folder)
+
+    def _titles(self, place: Path) -> Path:
+        asked = {document for documents in self.test.relevant_ids.values() for document in documents}
+        found = pl.read_parquet(self.test.documents)
+        texts = {
+            document: text.removeprefix(title).lstrip(" .") if title else text
+            for document, title, text in found.iter_rows()
+        }
+        titled = [
+            (title, texts[document])
+            for document, title, _ in found.iter_rows()
+            if len(title.split()) > 2 and len(texts[document]) > 200 and document not in asked
+        ]
+        drawn = np.random.default_rng(0).permutation(len(titled))[:_TITLES]
+        mined = hnhub.mine(
+            [titled[at] for at in sorted(drawn)], corpus={d: text for d, text in texts.items() if text},
+            name=self.name, negatives=_NEGATIVES, out=place,
+        )  # fmt: skip
+        return Path(mined.run.folder)
 
 
 def material(name: str, out: Path, beir: Path = BEIR) -> Material:
-    """Open a corpus in BEIR's layout below `beir` and build the datasets of `arms.DATASETS` from its train split."""
+    """Open a corpus in BEIR's layout below `beir`; one with a single judged split is cut in two."""
     folder = beir / name
     if not (folder / "qrels" / "train.tsv").exists():
         folder = _halved(folder, out / "halves" / name)
     corpus = hnhub.open_corpus(folder, name=name)
-    datasets = {}
-    for dataset, options in DATASETS.items():
-        run = hnhub.build(
-            corpus, methods=["bm25"], queries_from="qrels", negatives=_NEGATIVES, positives=_POSITIVES,
-            out=out / "builds" / dataset, **options,
-        )  # fmt: skip
-        datasets[dataset] = Path(run.folder)
-    return Material(name, split_of(corpus, "test"), datasets)
+    return Material(name, corpus, split_of(corpus, "test"), out)
 
 
 def _halved(folder: Path, out: Path) -> Path:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "tests")]
@@ -29,7 +30,7 @@ from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.home import home
 from hnhub.learn.evaluate import Evaluation, evaluate, retrieve, write_evaluation
-from hnhub.learn.leaks import check_leaks
+from hnhub.learn.leaks import Checked, check_leaks
 from hnhub.learn.options import settings_for
 from hnhub.learn.search import DenseSearcher, LexicalSearcher
 from hnhub.learn.train import train
@@ -55,8 +56,12 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     if not given.table:
         source = _model(given.model, given.out)
-        for name in given.corpus or ["cranfield", "scifact", "nfcorpus"]:
-            _measure(given, name, source)
+        corpora = [
+            material(name, given.out, given.beir) for name in given.corpus or ["cranfield", "scifact", "nfcorpus"]
+        ]
+        for seed in range(given.seeds):
+            for corpus in corpora:
+                _measure(given, corpus, source, seed)
     write_page(given.out)
 
 
@@ -67,9 +72,8 @@ def _model(name: str, out: Path) -> str:
     return str(folder) if folder.exists() else word_vectors(folder)
 
 
-def _measure(given: argparse.Namespace, name: str, source: str) -> None:
-    corpus = material(name, given.out, given.beir)
-    scores = given.out / "scores" / given.model / name
+def _measure(given: argparse.Namespace, corpus: Material, source: str, seed: int) -> None:
+    scores = given.out / "scores" / given.model / corpus.name
 
     def kept(label: str, make: object) -> None:
         run_stage(scores / label, {"test": corpus.test.revision, "measures": MEASURES, "what": label}, make)  # type: ignore[arg-type]
@@ -92,14 +96,14 @@ def _measure(given: argparse.Namespace, name: str, source: str) -> None:
 
     kept("base", base)
     kept("bm25", lexical)
-    for seed in range(given.seeds):
-        for arm in ARMS:
-            if given.arm and arm.name not in given.arm:
-                continue
-            start = time.monotonic()
-            stage = scores / arm.name / f"seed-{seed}"
-            done = _trained(stage, corpus, source, arm, given.model, seed, searched)
-            print(f"{given.model} {name} {arm.name} {seed}: {done} ({time.monotonic() - start:.0f} s)", flush=True)
+    for arm in ARMS:
+        wanted = seed < arm.seeds and arm.only in (None, corpus.name)
+        if not wanted or (given.arm and arm.name not in given.arm):
+            continue
+        start = time.monotonic()
+        stage = scores / arm.name / f"seed-{seed}"
+        done = _trained(stage, corpus, source, arm, given.model, seed, searched)
+        print(f"{given.model} {corpus.name} {arm.name} {seed}: {done} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
 def _trained(
@@ -108,18 +112,7 @@ def _trained(
     """Train an arm and keep how it does; the model itself goes."""
     options = {**PLAIN, "learning_rate": arm.rate * RATES[kind], **arm.train, "max_length": LENGTH[kind], "seed": seed}
     settings = settings_for(source, **options)
-    data = load_training_data(
-        str(corpus.datasets[arm.dataset]),
-        "bm25",
-        distil=settings.scored,
-        candidates=settings.candidates,
-        held_out_share=0,
-        seed=seed,
-    )
-    if arm.positives is not None:
-        within = pl.int_range(pl.len()).over("query") < arm.positives
-        data = replace(data, rows=data.rows.filter(within))
-    checked = check_leaks(data, [corpus.test], on_leak="drop", decontaminate=arm.decontaminate)
+    checked = _checked(corpus, arm, settings.scored, settings.candidates, seed if settings.candidates else 0)
     contaminated = checked.contaminated[corpus.test.corpus]
     parts = {
         "test": corpus.test.revision,
@@ -146,6 +139,29 @@ def _trained(
 
     record = run_stage(stage, json.loads(json.dumps(parts)), make)
     return dict(record.facts)
+
+
+def _checked(corpus: Material, arm: Arm, scored: bool, candidates: int | None, seed: int) -> Checked:
+    return _rows(corpus, arm.dataset, arm.positives, arm.decontaminate, scored, candidates, seed)
+
+
+@cache
+def _rows(
+    corpus: Material,
+    names: str,
+    positives: int | None,
+    decontaminate: bool,
+    scored: bool,
+    candidates: int | None,
+    seed: int,
+) -> Checked:
+    """The rows of one or several datasets, after the leak check."""
+    options = {"distil": scored, "candidates": candidates, "held_out_share": 0, "seed": seed}
+    parts = [load_training_data(str(corpus.dataset(name)), "bm25", **options) for name in names.split("+")]
+    rows = pl.concat([part.rows for part in parts])
+    if positives is not None:
+        rows = rows.filter(pl.int_range(pl.len()).over("query") < positives)
+    return check_leaks(replace(parts[0], rows=rows), [corpus.test], on_leak="drop", decontaminate=decontaminate)
 
 
 if __name__ == "__main__":

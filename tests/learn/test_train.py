@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.errors import UsageError
+from hnhub.learn import trainer
 from hnhub.learn.evaluate import open_split
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.model_card import render_model_card
@@ -132,7 +133,8 @@ def test_a_reranker_is_trained_from_the_same_rows(make_dataset, tiny_bert, tmp_p
     assert np.isfinite(scores).all()
 
 
-def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, static_model, tmp_path):
+def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, static_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_APART", 1)
     data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
     settings = settings_for(static_model, epochs=2, **FEW)
     seen = []

@@ -93,7 +93,10 @@ class TrainSettings:
         if self.patience is not None and not self.evaluations:
             raise UsageError("early stopping needs evaluations", do="set evaluations, e.g. to 10")
         if self.kind == "cross-encoder" and self.loss not in _RERANKED:
-            raise UsageError(f"a cross-encoder has no loss {self.loss!r}", do=f"use one of: {', '.join(_RERANKED)}")
+            raise UsageError(
+                f"a cross-encoder has no loss {self.loss!r}",
+                do=f"use {', '.join(_RERANKED[:-1])} or {_RERANKED[-1]}, or train a bi-encoder",
+            )
         if self.kind == "cross-encoder" and (self.matryoshka or self.lora or self.hardness_mode or self.merge):
             raise UsageError(
                 "a cross-encoder takes no matryoshka, lora, hardness or merge",

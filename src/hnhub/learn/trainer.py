@@ -35,6 +35,9 @@ __all__ = [
     "shared_arguments",
 ]
 
+_APART = 25
+"""Steps between two checkpoints at least: writing one takes as long as many steps of static embeddings."""
+
 _TEXTS = 1 << 17
 """Texts whose tokens are remembered: 250 MB at 250 tokens each."""
 
@@ -139,7 +142,7 @@ def shared_arguments(
     if settings.evaluations and data.held_out.is_empty():
         raise InputError(f"{data.name}: no held-out rows to evaluate on", do="set a held-out share, or no evaluations")
     steps = math.ceil(math.ceil(rows / (settings.batch * processes())) * epochs)
-    every = max(1, steps // (settings.evaluations or 10))
+    every = max(1, steps // settings.evaluations) if settings.evaluations else max(_APART, steps // 10)
     when: dict[str, Any] = {"save_strategy": "steps", "save_steps": every, "save_total_limit": 1}
     if settings.evaluations:
         when |= {
