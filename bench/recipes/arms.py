@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ARMS", "PLAIN", "RATES", "Arm"]
+__all__ = ["ARMS", "MOST_PASSES", "PLAIN", "RATES", "STEPS", "Arm"]
+
+STEPS, MOST_PASSES = 40, 20
 
 RATES = {"static": 0.02, "minilm": 2e-5}
 
@@ -24,7 +26,9 @@ class Arm:
     rate: float = 1.0
     """Times the usual learning rate."""
     decontaminate: bool = False
-    seeds: int = 3
+    steps: int | None = STEPS
+    """About so many; None is what `hnhub train` takes, about 120."""
+    seeds: int = 1
     """How many at most."""
     only: str | None = None
     """The one corpus that it is measured on, where the others would take too long."""
@@ -33,9 +37,10 @@ class Arm:
 PLAIN: Mapping[str, Any] = {
     "loss": "ranking", "positives": "one", "negatives": 0, "masking": "known", "merge": 0.0, "batch": 64, "temperature": 0.05
 }  # fmt: skip
-"""What an arm trains with where it says nothing else; the passes are as many as `hnhub train` takes."""
+"""What an arm trains with where it says nothing else, for about `STEPS` steps."""
 
-_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "seeds", "only")
+
+_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "steps", "seeds", "only")
 
 
 def _arm(name: str, group: str, says: str, **options: Any) -> Arm:
@@ -51,32 +56,33 @@ _BEST = {"loss": "mix", "candidates": 8, "temperature": 0.1}
 _ALL = {"positives": "all"}
 
 ARMS: tuple[Arm, ...] = (
-    _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone"),
-    _arm("before", "plain", "all positives, 5 of BM25's best: what `train` did before", **_ALL, negatives=5),
+    _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone", seeds=3),
+    _arm("before", "plain", "all positives, 5 of BM25's best, 120 steps: what `train` did before", **_ALL, negatives=5, steps=None),
     _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1),
-    _arm("all-positives", "positives", "a row for each positive", **_ALL),
-    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair", seeds=1),
+    _arm("all-positives", "positives", "a row for each positive", **_ALL, seeds=3),
+    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair"),
     _arm("hard-1", "hard negatives", "1 of BM25's best", negatives=1),
-    _arm("hard-3", "hard negatives", "3 of BM25's best", negatives=3),
+    _arm("hard-3", "hard negatives", "3 of BM25's best", negatives=3, seeds=3),
     _arm("hard-5", "hard negatives", "5 of BM25's best", negatives=5),
     _arm("random-3", "hard negatives", "3 drawn from BM25's best 100", negatives=3, dataset="random"),
     _arm("stratified-3", "hard negatives", "3 of three strata of BM25's best 100", negatives=3, dataset="stratified"),
     _arm("cut-3", "hard negatives", "3 of BM25's best, cut at .95 of the positive's score", negatives=3, dataset="cut"),
     _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield"),
-    _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none", seeds=1),
-    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar", seeds=1),
-    _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT),
-    _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT),
-    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT, seeds=1),
+    _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none"),
+    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar"),
+    _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT, seeds=3),
+    _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT, seeds=3),
+    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT),
+    _arm("long", "steps", "120 steps", steps=None),
     _arm("warm", "temperature", "temperature .1", temperature=0.1),
     _arm("rate-quarter", "learning rate", "a quarter of the usual rate", rate=0.25),
     _arm("rate-double", "learning rate", "twice the usual rate", rate=2.0),
-    _arm("merge", "merge", "half of the base in the weights", merge=0.5),
-    _arm("all-merge", "together", "all positives, half of the base", **_ALL, merge=0.5),
+    _arm("merge", "merge", "half of the base in the weights", merge=0.5, seeds=3),
+    _arm("all-merge", "together", "all positives, half of the base", **_ALL, merge=0.5, seeds=3),
     _arm("mix-merge", "together", "mix at temperature .1, half of the base", **_BEST, merge=0.5),
-    _arm("all-mix-merge", "together", "the same with all positives", **_BEST, **_ALL, merge=0.5),
+    _arm("all-mix-merge", "together", "the same with all positives", **_BEST, **_ALL, merge=0.5, seeds=3),
     _arm("all-mix", "together", "all positives, mix at temperature .1", **_BEST, **_ALL),
     _arm("clean", "together", "all-mix-merge, decontaminated", **_BEST, **_ALL, merge=0.5, decontaminate=True),
     _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles"),
-    _arm("both", "titles", "all-mix-merge on judged queries and titles", **_BEST, **_ALL, merge=0.5, dataset="top+titles"),
+    _arm("both", "titles", "all-mix-merge on judged queries and titles", **_BEST, **_ALL, merge=0.5, dataset="top+titles", seeds=3),
 )  # fmt: skip

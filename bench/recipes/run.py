@@ -10,6 +10,7 @@ It goes on where it was stopped; what is measured lies in runs/recipes. The corp
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -22,7 +23,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import polars as pl
-from arms import ARMS, PLAIN, RATES, Arm
+from arms import ARMS, MOST_PASSES, PLAIN, RATES, Arm
 from corpora import BEIR, Material, material
 from tables import write_page
 
@@ -113,6 +114,11 @@ def _trained(
     options = {**PLAIN, "learning_rate": arm.rate * RATES[kind], **arm.train, "max_length": LENGTH[kind], "seed": seed}
     settings = settings_for(source, **options)
     checked = _checked(corpus, arm, settings.scored, settings.candidates, seed if settings.candidates else 0)
+    if arm.steps is not None:
+        rows = checked.data.rows
+        seen = rows.height if settings.positives == "all" and settings.loss != "lsepair" else rows["query"].n_unique()
+        passes = min(MOST_PASSES, max(1, math.ceil(arm.steps * settings.batch / seen)))
+        settings = replace(settings, epochs=float(passes))
     contaminated = checked.contaminated[corpus.test.corpus]
     parts = {
         "test": corpus.test.revision,

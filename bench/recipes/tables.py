@@ -1,7 +1,6 @@
 """docs/recipes.md's tables, from what the lab measured."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +15,21 @@ __all__ = ["write_page"]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 MEASURE, MARGIN = "nDCG@10", 0.01
 MODELS = {"static": "WordLlama's static embeddings (256 numbers)", "minilm": "all-MiniLM-L6-v2, texts cut at 96 tokens"}
-_MARKS = {"better": "**better**", "worse": "worse", "equivalent": "equal", "undecided": ""}
+CORPORA = {"cranfield": "Cranfield", "nfcorpus": "NFCorpus", "scifact": "SciFact"}
+DEFAULTS = ("all-mix-merge",)
+_MARKS = {"better": "**better**", "worse": "**worse**", "equivalent": "equivalent", "undecided": ""}
 
 
 def write_page(out: Path) -> None:
     """Write the tables between the page's markers, and all figures to results.json in `out`."""
-    parts, results = [], {}
+    parts, results = [_legend()], {}
     for model, label in MODELS.items():
         found = {path.name: _read(path) for path in sorted((out / "scores" / model).glob("*")) if path.is_dir()}
-        if not found:
-            continue
+        for name, one in found.items():
+            parts.append(f"### {CORPORA[name]}, {label}\n\n{_table(one)}")
+            parts.append("\n".join(f"- {line}" for line in _sentences(CORPORA[name], one)))
         results[model] = {name: _as_json(one) for name, one in found.items()}
-        parts.append(f"### {label}\n\n{_table(found)}")
-        parts.append("\n".join(f"- {line}" for line in _sentences(found)))
     (out / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    if not PAGE.exists():
-        print("\n\n".join(parts))
-        return
     start, end = "<!-- measured: recipes -->", "<!-- end: recipes -->"
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
     tail = rest.partition(end)[2]
@@ -62,52 +59,39 @@ def _read(folder: Path) -> dict[str, object]:
     return {"scores": scores, "all": everything, "clean": clean, "steps": steps}
 
 
-def _table(found: dict[str, dict[str, object]]) -> str:
-    header = ["arm", "what"]
-    for name, one in found.items():
-        clean = next(iter(one["clean"].values()), None)  # type: ignore[attr-defined]
-        queries = len(one["scores"]["base"][0])  # type: ignore[index]
-        header += [f"{name}, {queries}", f"clean, {clean.queries if clean else 0}"]
-    rows = [
-        header,
-        ["`base`", "the model as it is", *_cells(found, "base")],
-        ["`bm25`", "BM25 itself", *_cells(found, "bm25")],
-    ]
-    for arm in ARMS:
-        if any(arm.name in one["scores"] for one in found.values()):  # type: ignore[operator]
-            rows.append([f"`{arm.name}`", arm.says, *_cells(found, arm.name)])
-    return table(rows)
+def _legend() -> str:
+    return table([["arm", "trains with"], *([f"`{arm.name}`", arm.says] for arm in ARMS)])
 
 
-def _cells(found: dict[str, dict[str, object]], arm: str) -> list[str]:
-    cells = []
-    for one in found.values():
-        scores, everything, clean = one["scores"], one["all"], one["clean"]
-        if arm not in scores:  # type: ignore[operator]
-            cells += ["", ""]
-            continue
-        values = scores[arm].mean(axis=1)  # type: ignore[index]
-        spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-        told = everything.get(arm)  # type: ignore[attr-defined]
-        cells.append(f"{values.mean():.3f}{spread} {_MARKS[told.verdict] if told else ''}".strip())
-        own = clean.get(arm)  # type: ignore[attr-defined]
-        cells.append(
-            f"{own.difference:+.3f} [{own.low:+.3f}, {own.high:+.3f}] {_MARKS[own.verdict]}".strip() if own else ""
+def _table(one: dict[str, object]) -> str:
+    clean = next(iter(one["clean"].values()), None)  # type: ignore[attr-defined]
+    queries = len(one["scores"]["base"][0])  # type: ignore[index]
+    header = ["arm", MEASURE, f"to `base`, {queries} queries", "verdict", f"to `base`, {clean.queries if clean else 0} clean", "verdict"]  # fmt: skip
+    names = [name for name in ("base", "bm25", *(arm.name for arm in ARMS)) if name in one["scores"]]  # type: ignore[operator]
+    return table([header, *([f"`{name}`", *_cells(one, name)] for name in names)])
+
+
+def _cells(one: dict[str, object], name: str) -> list[str]:
+    values = one["scores"][name].mean(axis=1)  # type: ignore[index]
+    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    cells = [f"{values.mean():.3f}{spread}"]
+    for part in ("all", "clean"):
+        told = one[part].get(name)  # type: ignore[attr-defined]
+        cells += (
+            [f"{told.difference:+.3f} [{told.low:+.3f}, {told.high:+.3f}]", _MARKS[told.verdict]] if told else ["", ""]
         )
     return cells
 
 
-def _sentences(
-    found: dict[str, dict[str, object]], arms: Sequence[str] = ("best-merge-0.5", "best-clean")
-) -> list[str]:
+def _sentences(label: str, one: dict[str, object]) -> list[str]:
     """The verdicts in full, of what the defaults are."""
-    lines = []
-    for name, one in found.items():
-        for arm in arms:
-            for part, label in (("all", name), ("clean", f"{name} without contaminated queries")):
-                if arm in one[part]:  # type: ignore[operator]
-                    lines.append(sentence(one[part][arm], MEASURE, label))  # type: ignore[index]
-    return lines
+    parts = (("all", label), ("clean", f"{label} without contaminated queries"))
+    return [
+        sentence(one[part][arm], MEASURE, title)  # type: ignore[index]
+        for arm in DEFAULTS
+        for part, title in parts
+        if arm in one[part]  # type: ignore[operator]
+    ]
 
 
 def _as_json(one: dict[str, object]) -> dict[str, object]:
