@@ -44,6 +44,21 @@ def test_distillation_takes_scores_in_the_columns_order(make_dataset):
     assert data.rows["label"].to_list() == [[9.0, 4.0, 1.0]] * 44
 
 
+def test_passages_of_every_level_are_learnt_from(make_dataset):
+    folder = make_dataset()
+    path = folder / "data/bm25-scored/train-00000-of-00001.parquet"
+    scored = pl.read_parquet(path)
+    relevant = pl.col("position") == 1
+    scored.with_columns(
+        pl.when(pl.col("label") == 1).then(None).otherwise(pl.when(relevant).then(2.0).otherwise(0.0)).alias("score"),
+        pl.when(relevant).then(pl.lit("drop")).otherwise("verdict").alias("verdict"),
+        pl.when(relevant).then(pl.lit("written_relevant")).otherwise("reason").alias("reason"),
+        pl.when(relevant).then(None).otherwise("position").cast(pl.Int32).alias("position"),
+    ).write_parquet(path)
+    data = load_training_data(str(folder), "bm25", distil=True, held_out_share=0)
+    assert data.rows["label"].to_list() == [[3.0, 2.0, 0.0]] * 44
+
+
 def test_incomplete_rows_are_counted_and_left_out(make_dataset):
     folder = make_dataset()
     short = pl.read_parquet(folder / "data/bm25/train-00000-of-00001.parquet")

@@ -19,6 +19,7 @@ VALUES = {
     "query-judge": ("query", "passage"),
     "negative": ("query",),
     "negative-pos": ("query", "positive"),
+    "graded": ("query", "positive"),
     "judge": ("query", "passage"),
 }
 EVERY = [(task, family) for task in VALUES for family in families(task)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnhub.negatives.cut import cut, threshold
+from hnhub.negatives.cut import cut, cut_by_level, threshold
 
 scores = st.floats(-100, 100)
 
@@ -54,3 +54,12 @@ def test_verdicts() -> None:
     for missing in (None, math.nan):
         assert cut(missing, [1.0], max_percent=0.95, max_margin=None) == [("drop", "positive_unscored")]
     assert cut(None, [99.0, None], max_percent=None, max_margin=None) == [("keep", None)] * 2
+
+
+def test_what_was_written_to_answer_is_no_negative() -> None:
+    assert cut_by_level([3.0, 2.0, 1.0, 0.0]) == [
+        ("promote", "written_positive"),
+        ("drop", "written_relevant"),
+        ("keep", None),
+        ("keep", None),
+    ]

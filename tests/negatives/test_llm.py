@@ -67,7 +67,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make(
-    folder: Path, model: Any, *, with_positive: bool = False, name: str = "out", prompt: Any = None, **changes: Any
+    folder: Path,
+    model: Any,
+    *,
+    with_positive: bool = False,
+    method: str | None = None,
+    name: str = "out",
+    prompt: Any = None,
+    **changes: Any,
 ) -> tuple[dict[str, Any], pl.DataFrame, pl.DataFrame]:
     out = folder / name
     out.mkdir()
@@ -78,7 +85,7 @@ def make(
             documents=folder / "documents.parquet",
             queries=folder / "queries.parquet",
             recipe=Recipe("tiny", **{"negatives": 3, **changes}),
-            method="llm-pos" if with_positive else "llm",
+            method=method or ("llm-pos" if with_positive else "llm"),
             model=model,
             prompt=prompt or find_prompt("negative-pos" if with_positive else "negative"),
             corpus_revision="r1",
@@ -88,6 +95,32 @@ def make(
     assert candidates.schema == CANDIDATES
     assert ledger.schema == LEDGER
     return facts, candidates, ledger
+
+
+class Levels:
+    """Answers with a passage of each level, made of the request's seed."""
+
+    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        for request in requests:
+            digest = hashlib.sha256(str(request.seed).encode()).digest()
+            passages = {
+                f"relevance_{level}": " ".join(WORDS[byte % len(WORDS)] for byte in digest[level * 8 : level * 8 + 8])
+                for level in range(4)
+            }
+            by = Provenance("?", model="levels", revision="1", seed=request.seed)
+            yield Answer(request, json.dumps(passages), passages, None, 50, 90, by, cached=False)
+
+
+def test_passages_of_four_levels_are_asked_for_until_the_two_lower_ones_are_enough(folder):
+    facts, candidates, _ = make(folder, Levels(), method="llm-graded", prompt=find_prompt("graded"))
+    assert (facts["asked"], facts["candidates"], facts["short"]) == (6, 24, 0)
+    assert candidates.filter(pl.col("label") == 1)["score"].to_list() == [3.0] * 3
+    first = candidates.filter(pl.col("query_id") == "q0")
+    assert first["score"].to_list() == [3.0, *[3.0, 2.0, 1.0, 0.0] * 2]
+    assert first["rank"].to_list() == [None, *range(1, 9)]
+    assert candidates.filter(pl.col("label") == 0)["provenance"].struct.field("method").unique().to_list() == [
+        "llm-graded"
+    ]
 
 
 @pytest.mark.parametrize("with_positive", [False, True])

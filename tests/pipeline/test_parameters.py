@@ -16,7 +16,7 @@ from small_corpus import write_corpus
 
 Stages = Mapping[str, Mapping[str, Any]]
 
-WRITTEN = {"candidates/llm", "candidates/llm-pos"}
+WRITTEN = {"candidates/llm", "candidates/llm-pos", "candidates/llm-graded"}
 ASKED = {"queries", "judgements", *WRITTEN}
 CHOSEN = {"judgements", "negatives"}
 RANKED = {"candidates/bm25", "candidates/dense", "candidates/hybrid", "candidates/ce"}

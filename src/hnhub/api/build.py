@@ -41,7 +41,7 @@ class MakingOptions(TypedDict, total=False):
     bm25: BM25Settings | Mapping[str, str | float | None]
     """BM25's settings, or what differs from the builder's."""
     prompts: Mapping[str, str | os.PathLike[str]]
-    """Prompt files of your own, by task: query, query.<style>, query-judge, negative, negative-pos, judge."""
+    """Prompt files of your own, by task: query, query.<style>, query-judge, negative, negative-pos, graded, judge."""
     query_styles: Mapping[str, float]
     """Styles of written queries with their shares, e.g. {"question": 0.5, "keyword": 0.5}; the numbers are kept exactly."""
     endpoint: str | Sequence[str]

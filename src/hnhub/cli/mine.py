@@ -40,7 +40,7 @@ _OWN = [
     ),
     click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name]"),
     click.Option(["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name]"),
-    click.Option(["--model"], metavar="ID", help="The LLM, as the endpoint names it, for llm and llm-pos."),
+    click.Option(["--model"], metavar="ID", help="The LLM, as the endpoint names it, for llm, llm-pos and llm-graded."),
     click.Option(["--name"], help="What the dataset is called.  [default: the file's name]"),
 ]
 

@@ -15,6 +15,7 @@ from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
 from hnhub.negatives.dense import DEFAULT_BI_ENCODER
 from hnhub.negatives.judge import SHOWN
+from hnhub.negatives.llm import NEGATIVES_OF_A_GRADED
 from hnhub.pipeline.job import Job, Stage
 from hnhub.queries.styles import quotas
 from hnhub.records import METHODS, WRITTEN_QUERIES, contents, evaluation_splits
@@ -214,7 +215,7 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
         return _asking(name, _query_tokens(job, corpus, queries), speed)
     stage, _, method = name.partition("/")
     if stage == "candidates" and (task := METHODS[method].task):
-        return _asking(name, _tokens(job, corpus, task, queries * recipe.negatives), speed)
+        return _asking(name, _tokens(job, corpus, task, queries * _asks(method, recipe.negatives)), speed)
     if stage == "judgements":
         shown = recipe.negatives if METHODS[method].written else min(SHOWN * recipe.negatives, recipe.depth)
         if recipe.judge == "llm":
@@ -231,6 +232,11 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
     if found and corpus.documents:
         seconds = corpus.documents * found.document + queries * (found.query + corpus.documents * found.product)
     return Step(name, "to do", work, seconds=seconds)
+
+
+def _asks(method: str, negatives: int) -> int:
+    """Requests a query of a method whose negatives are written."""
+    return math.ceil(negatives / NEGATIVES_OF_A_GRADED) if METHODS[method].graded else negatives
 
 
 def _scoring(name: str, pairs: int, speeds: _Speeds) -> Step:

@@ -2,7 +2,7 @@
 
 A file `prompt_files/<task>.toml` (family `question`, the default) or `prompt_files/<task>.<family>.toml`, or one of the user's own, holds
 
-    task = "query"              # query, query-judge, negative, negative-pos or judge
+    task = "query"              # query, query-judge, negative, negative-pos, graded or judge
     max_tokens = 96             # of the answer, above what the schema's maxLength can need
     schema = '''{...}'''        # JSON schema of the answer; leave it out for free text
     [limits]                    # optional: a longer value is cut to so many characters (hnhub.text.shorten)
@@ -33,7 +33,7 @@ from hnhub.text.shorten import shorten
 
 __all__ = ["DEFAULT_FAMILY", "STYLES", "Prompt", "Task", "families", "find_prompt"]
 
-Task = Literal["query", "query-judge", "negative", "negative-pos", "judge"]
+Task = Literal["query", "query-judge", "negative", "negative-pos", "graded", "judge"]
 
 DEFAULT_FAMILY = "question"
 
@@ -45,6 +45,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "query-judge": ("query", "passage"),
     "negative": ("query",),
     "negative-pos": ("query", "positive"),
+    "graded": ("query", "positive"),
     "judge": ("query", "passage"),
 }
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {"query": ("second",)}
@@ -54,6 +55,7 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "query-judge": ("answerable", "alone"),
     "negative": ("negative", "negatives"),
     "negative-pos": ("negative", "negatives"),
+    "graded": ("relevance_3", "relevance_2", "relevance_1", "relevance_0"),
     "judge": ("relevance",),
 }
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -117,6 +119,16 @@ class Prompt:
             value = answer.value[member] if member else None
             found = value if isinstance(value, list) else [value]
         return tuple(text for item in found if item is not None and (text := " ".join(str(item).split())))
+
+    def leveled(self, answer: Answer) -> tuple[tuple[str, int | None], ...]:
+        """The same texts, each with the level of relevance that it was asked for; None where the task knows no levels."""
+        if self.task != "graded":
+            return tuple((text, None) for text in self.texts(answer))
+        return tuple(
+            (text, int(name[-1]))
+            for name in _MEMBERS["graded"]
+            if answer.text is not None and (text := " ".join(str(answer.value.get(name) or "").split()))
+        )
 
 
 def find_prompt(task: str, family: str | None = None, path: Path | str | None = None) -> Prompt:

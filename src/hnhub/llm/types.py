@@ -30,7 +30,7 @@ class Request:
     id: str
     """The caller's own name for it, e.g. the query id."""
     method: str
-    """Whose tokens these are in the totals: `queries`, `llm`, `llm-pos`, `judge`."""
+    """Whose tokens these are in the totals: `queries`, `llm`, `llm-pos`, `llm-graded`, `judge`."""
     messages: tuple[Message, ...]
     schema: str | None
     """The JSON schema of the answer, as canonical JSON; None for free text."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from hnhub.errors import InputError
 from hnhub.negatives._texts import Texts
-from hnhub.negatives.cut import cut
+from hnhub.negatives.cut import cut, cut_by_level
 from hnhub.negatives.guard import Judged, Keys, judge
 from hnhub.negatives.sample import draw_order, in_window
 from hnhub.progress import report
@@ -151,6 +151,8 @@ def _eligible(batch: _Batch, method: str, recipe: Recipe, chunked: bool) -> Iter
 def _cut(
     method: str, recipe: Recipe, positive: float | None, scores: Sequence[float | None]
 ) -> Sequence[tuple[Verdict, str | None]]:
+    if METHODS[method].graded:
+        return cut_by_level(scores)
     if not METHODS[method].scores_positive:
         return [("keep", None)] * len(scores)
     return cut(positive, scores, max_percent=recipe.max_percent, max_margin=recipe.max_margin)

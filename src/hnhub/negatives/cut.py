@@ -3,12 +3,22 @@
 import math
 from collections.abc import Sequence
 
-from hnhub.records import Verdict
+from hnhub.records import LEVEL_REASONS, Verdict
 
-__all__ = ["CUT_REASONS", "cut", "threshold"]
+__all__ = ["BY_GRADE", "CUT_REASONS", "cut", "cut_by_level", "threshold"]
 
 CUT_REASONS = ("above_cut", "above_positive", "positive_unscored", "unscored")
 """What the cut removes a candidate for."""
+
+
+BY_GRADE: tuple[Verdict, ...] = ("keep", "keep", "drop", "promote")
+"""By TREC's grade: 1 is on the topic without an answer, which is what a hard negative is."""
+
+
+def cut_by_level(levels: Sequence[float | None]) -> list[tuple[Verdict, str | None]]:
+    """Verdict and reason of passages that were written at levels of 0 to 3: of 2 and 3 they are no negatives."""
+    verdicts = [BY_GRADE[int(level or 0)] for level in levels]
+    return [(verdict, LEVEL_REASONS.get(verdict)) for verdict in verdicts]
 
 
 def threshold(positive: float, *, max_percent: float | None, max_margin: float | None) -> float:

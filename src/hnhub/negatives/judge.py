@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import LanguageModel, Request
 from hnhub.negatives._eligible import Eligible, eligible_candidates
-from hnhub.negatives.cut import cut
+from hnhub.negatives.cut import BY_GRADE, cut
 from hnhub.progress import report
 from hnhub.records import Provenance, Recipe, Verdict
 from hnhub.schema import JUDGEMENTS, arrow_schema
@@ -26,8 +26,6 @@ SHOWN = 2
 
 REASONS: dict[Verdict, str | None] = {"keep": None, "drop": "judged_relevant", "promote": "judged_positive"}
 _FAILED = "judge_failed"
-_GRADES: tuple[Verdict, ...] = ("keep", "keep", "drop", "promote")
-"""By TREC's grade: 1 is on the topic without an answer, which is what a hard negative is."""
 
 Row = dict[str, Any]
 """A row of JUDGEMENTS without query and candidate, with `tokens` where a language model was asked."""
@@ -125,7 +123,7 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
             }
             row: Row = {"score": None, "provenance": answer.provenance, "tokens": tokens}
             if said and said[0] in ("0", "1", "2", "3"):
-                verdict = _GRADES[int(said[0])]
+                verdict = BY_GRADE[int(said[0])]
                 row |= {"score": float(said[0]), "detail": f"relevance {said[0]}"}
                 yield {**row, "verdict": verdict, "reason": REASONS[verdict]}
             else:

@@ -1,7 +1,12 @@
-"""Negatives that a language model writes, from the query's text only (`llm`, arXiv 2504.21015) or from query and positive (`llm-pos`)."""
+"""Negatives that a language model writes.
+
+From the query's text only (`llm`, arXiv 2504.21015), from query and positive (`llm-pos`), or among passages of every level
+of relevance (`llm-graded`, arXiv 2503.23239).
+"""
 
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,19 +23,23 @@ from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._copies import generated_fault, is_copy
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._texts import Texts
+from hnhub.negatives.cut import BY_GRADE
 from hnhub.negatives.mining import Mining
 from hnhub.progress import report
-from hnhub.records import Drop, Provenance, Recipe
+from hnhub.records import METHODS, Drop, Provenance, Recipe
 from hnhub.schema import CANDIDATES, LEDGER, arrow_schema
 from hnhub.stages import fingerprint
 from hnhub.text.sound import unsound
 
-__all__ = ["MAX_ROUNDS", "make_candidates"]
+__all__ = ["MAX_ROUNDS", "NEGATIVES_OF_A_GRADED", "make_candidates"]
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 3
 """Each round asks once more for every negative that is missing: at most so many times `recipe.negatives` asks a query."""
+
+NEGATIVES_OF_A_GRADED = 2
+"""Of the four passages that an answer of `llm-graded` brings: those of relevance 1 and 0."""
 
 _BATCH = 1024
 # Queries whose texts are held at once; large enough that the model is rarely idle between two batches.
@@ -45,7 +54,8 @@ class _Query:
     positive: str
     asked: int = 0
     usable: list[str] = field(default_factory=list)
-    found: list[tuple[str, Provenance]] = field(default_factory=list)
+    found: list[tuple[str, int | None, Provenance]] = field(default_factory=list)
+    """Texts in the order in which they came, with the level that was asked for."""
 
 
 def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
@@ -142,13 +152,14 @@ def _batch(frozen: pl.DataFrame, texts: Texts, documents: Path) -> list[_Query]:
 
 
 def _requests(batch: Sequence[_Query], method: str, recipe: Recipe, prompt: Prompt) -> Iterator[tuple[str, Request]]:
-    """As many asks for each query as negatives are missing; one, where an answer brings several."""
+    """As many asks for each query as negatives are missing; fewer, where an answer brings several."""
     several = bool(prompt.schema) and "negatives" in json.loads(prompt.schema or "")["properties"]
+    each = NEGATIVES_OF_A_GRADED if prompt.task == "graded" else 1
     for one in batch:
         missing = recipe.negatives - len(one.usable)
         known = {"query": one.query, "positive": one.positive}
         values = {name: known[name] for name in prompt.placeholders}
-        for _ in range(min(missing, 1) if several else missing):
+        for _ in range(min(missing, 1) if several else math.ceil(missing / each)):
             parts = {"seed": recipe.seed, "method": method, "query": one.query_id, "ask": one.asked}
             yield (
                 one.query_id,
@@ -186,16 +197,18 @@ def _take(
     drops = []
     provenance = replace(answer.provenance, method=method, corpus_revision=corpus_revision)
     examples = [turn.content for turn in prompt.turns if turn.role == "assistant"]
-    texts = prompt.texts(answer)
-    for text in texts:
+    texts = prompt.leveled(answer)
+    for text, level in texts:
         if any(is_copy(text, example) for example in examples):
             drops.append(drop("prompt_example", text))
             continue
         if reason := unsound(text, language=language, longest=_longest(prompt)):
             drops.append(drop(reason, text))
             continue
-        one.found.append((text, provenance))
-        if not generated_fault(text, query=one.query, positive=one.positive, earlier=one.usable):
+        one.found.append((text, level, provenance))
+        if BY_GRADE[level or 0] == "keep" and not generated_fault(
+            text, query=one.query, positive=one.positive, earlier=one.usable
+        ):
             one.usable.append(text)
     return drops if texts else [drop("empty", None)]
 
@@ -203,13 +216,14 @@ def _take(
 def _longest(prompt: Prompt) -> int | None:
     """The characters that the schema allows a negative."""
     properties = json.loads(prompt.schema)["properties"] if prompt.schema else {}
-    negatives = properties.get("negatives", {}).get("items", {})
+    negatives = properties.get("relevance_0") or properties.get("negatives", {}).get("items", {})
     longest = properties.get("negative", negatives).get("maxLength")
     return None if longest is None else int(longest)
 
 
 def _rows(one: _Query, plain: Provenance) -> Iterator[dict[str, Any]]:
     empty = {"query_id": one.query_id, "document_id": None, "text": None, "rank": None, "score": None}
-    yield {**empty, "document_id": one.positive_id, "label": 1, "provenance": asdict(plain)}
-    for rank, (text, provenance) in enumerate(one.found, 1):
-        yield {**empty, "text": text, "label": 0, "rank": rank, "provenance": asdict(provenance)}
+    highest = 3.0 if METHODS[plain.method].graded else None
+    yield {**empty, "document_id": one.positive_id, "label": 1, "score": highest, "provenance": asdict(plain)}
+    for rank, (text, level, provenance) in enumerate(one.found, 1):
+        yield {**empty, "text": text, "label": 0, "rank": rank, "score": level, "provenance": asdict(provenance)}

@@ -120,7 +120,7 @@ def _query_writing(job: "Job") -> QueryWriting:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenParameters(Parameters):
-    """`candidates/llm` and `candidates/llm-pos`."""
+    """`candidates/llm`, `candidates/llm-pos` and `candidates/llm-graded`."""
 
     VERSION: ClassVar[int] = 3
     model: Identity | None
@@ -213,6 +213,7 @@ class CrossEncoderParameters(Parameters):
 CANDIDATES: Mapping[str, Callable[["Job", str], Parameters]] = {
     "llm": WrittenParameters.of,
     "llm-pos": WrittenParameters.of,
+    "llm-graded": WrittenParameters.of,
     "bm25": BM25Parameters.of,
     "dense": DenseParameters.of,
     "hybrid": HybridParameters.of,

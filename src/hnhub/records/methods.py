@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["METHODS", "PAPER_METHODS", "Method"]
+__all__ = ["LEVEL_REASONS", "METHODS", "PAPER_METHODS", "Method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,8 @@ class Method:
     """Of a language model: what it is asked for. Set if its texts are written, and no passages of the corpus."""
     scores_positive: bool = False
     """Its scorer scores the positive too, so that the positive-aware cut applies."""
+    graded: bool = False
+    """Its scores are levels of relevance from 0 to 3, as they were asked for; the positive's is 3."""
     encodes: bool = False
     """It needs a bi-encoder."""
 
@@ -43,6 +45,13 @@ METHODS: Mapping[str, Method] = {
         says="a language model wrote a passage that looks relevant but is not, from the query and its positive",
         task="negative-pos",
     ),
+    "llm-graded": Method(
+        miner="llm",
+        says="a language model wrote passages of relevance 3, 2, 1 and 0 from the query and its positive; negatives are those "
+        "of 1 (on the topic, without the answer) and 0",
+        task="graded",
+        graded=True,
+    ),
     "bm25": Method(miner="bm25", says="the documents that BM25 ranks highest for the query"),
     "dense": Method(miner="dense", says="the documents whose embeddings are nearest to the query's", encodes=True),
     "ce": Method(
@@ -59,6 +68,9 @@ METHODS: Mapping[str, Method] = {
     ),
 }
 """Every way to get negatives, in the order in which they are published."""
+
+LEVEL_REASONS: Mapping[str, str] = {"drop": "written_relevant", "promote": "written_positive"}
+"""By verdict, why a passage that was written at a level of relevance is no negative. Its level is learnt from all the same."""
 
 PAPER_METHODS = ("llm", "bm25", "ce")
 """The three of arXiv 2504.21015; the command line's `all`."""
