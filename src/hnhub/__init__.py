@@ -25,6 +25,7 @@ __all__ = [
     "Page",
     "Plan",
     "Recipe",
+    "Reproduction",
     "Run",
     "Training",
     "Verdict",
@@ -44,6 +45,7 @@ __all__ = [
     "progress",
     "push",
     "recut",
+    "reproduce",
     "train",
     "verdict",
     "view",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from hnhub.api.mine import Mined, mine
     from hnhub.api.push import plan_push, push
     from hnhub.api.recut import recut
+    from hnhub.api.reproduce import Reproduction, reproduce
     from hnhub.api.runs import Run, open_run
     from hnhub.api.train import Training, train
     from hnhub.api.view import Page, view
@@ -83,6 +86,7 @@ else:
         "hnhub.api.mine": ("Mined", "mine"),
         "hnhub.api.push": ("plan_push", "push"),
         "hnhub.api.recut": ("recut",),
+        "hnhub.api.reproduce": ("Reproduction", "reproduce"),
         "hnhub.api.runs": ("Run", "open_run"),
         "hnhub.api.train": ("Training", "train"),
         "hnhub.api.view": ("Page", "view"),

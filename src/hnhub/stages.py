@@ -24,7 +24,9 @@ from hnhub.errors import InputError, UsageError
 __all__ = [
     "StageRecord",
     "canonical_json",
+    "content_of",
     "content_sha256",
+    "describe_file",
     "facts_of",
     "file_sha256",
     "fingerprint",
@@ -182,6 +184,12 @@ def facts_of(folder: Path) -> dict[str, Any]:
     return dict(read_record(record).facts) if record.exists() else {}
 
 
+def content_of(folder: Path) -> str | None:
+    """One hash over a finished stage's files; None if the user put it there."""
+    record = folder / "stage.json"
+    return read_record(record).content if record.exists() else None
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold a run folder for one build. Raises UsageError at once if another process holds it."""
@@ -243,13 +251,18 @@ def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != record_name):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
-        entry: dict[str, Any] = {"sha256": file_sha256(path), "size": path.stat().st_size}
-        if path.suffix == ".parquet":
-            import pyarrow.parquet
-
-            entry["rows"] = pyarrow.parquet.read_metadata(path).num_rows
-        files[path.relative_to(folder).as_posix()] = entry
+        files[path.relative_to(folder).as_posix()] = describe_file(path)
     return files
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """A file's entry in a record: "sha256", "size", and "rows" for Parquet."""
+    entry: dict[str, Any] = {"sha256": file_sha256(path), "size": path.stat().st_size}
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        entry["rows"] = pyarrow.parquet.read_metadata(path).num_rows
+    return entry
 
 
 def fsync(path: Path) -> None:

@@ -178,7 +178,7 @@ class Scripted:
         fault = self.fault(key, times)
         if fault is None:
             self.answered[key] += 1
-        if fault not in ("429", "429 with Retry-After", "500", "503"):
+        if fault not in ("400", "429", "429 with Retry-After", "500", "503"):
             self.tokens += prompt + completion
         if fault is not None:
             return await self._misbehave(fault, content, writer)
@@ -189,7 +189,7 @@ class Scripted:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         if fault == "429 with Retry-After":
             return _send(writer, 429, {"error": "slow down"}, {"Retry-After": self.retry_after})
-        if fault in ("429", "500", "503"):
+        if fault in ("400", "429", "500", "503"):
             return _send(writer, int(fault), {"error": {"message": "scripted"}})
         if fault == "invalid JSON":
             writer.write(head + b"Content-Length: 9\r\n\r\n{'a': no}")

@@ -77,7 +77,9 @@ def test_publish_and_fetch_and_compare(hub: HubServer, run: Run, dataset: Path, 
 def test_the_page_goes_along_and_into_a_space(hub: HubServer, run: Run, tmp_path: Path) -> None:
     folder = make_dataset(tmp_path)
     asked = ("push", folder, "--repo", "ann/looked-at", "--with-page", "--space", "ann/looked-at-page")
-    assert "leave out --with-page" in run(*asked, "--dry-run", code=2).stderr
+    planned = json.loads(run(*asked, "--dry-run", "--json").stdout)
+    assert planned["space"] == "ann/looked-at-page"
+    assert "page.html" in [step["path"] for step in planned["steps"]]
     assert not (folder / "page.html").exists()
     done = json.loads(run(*asked, "--json").stdout)
     assert done["space"] == f"{hub.url}/spaces/ann/looked-at-page"

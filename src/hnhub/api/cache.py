@@ -17,6 +17,7 @@ KINDS = {
     "embeddings": "documents' vectors",
     "mined": "what hnhub.mine has made, where no other place was named",
     "runs": "builds whose dataset goes to a URL",
+    "reproduced": "datasets that hnhub reproduce has built again",
     "datasets": "what the datasets library keeps of files and folders",
     "weights": "the embedded model, re-encoded",
     "journal": "requests and answers; looked after by `hnhub journal`",

@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from hnhub.api.runs import Run
 from hnhub.progress import showing
-from hnhub.publish.finish import PAGE, rewrite_card
+from hnhub.publish.finish import ANSWERS, PAGE, rewrite_card
 from hnhub.publish.hub import check_repo_name, connect
 from hnhub.publish.push import Pushed, Target, plan_folder_push
 from hnhub.publish.push import push as publish
@@ -32,6 +34,7 @@ def push(
     force: bool = False,
     with_page: bool = False,
     space: str | None = None,
+    with_answers: bool = False,
 ) -> Pushed:
     """Publish a run or a dataset's folder as the Hub repository `repo` (NAMESPACE/NAME): plan, one commit, verify, tag, collection.
 
@@ -39,7 +42,8 @@ def push(
     manifest; only then is `tag` set, and the dataset added to `collection` (a slug, or a title, which is made if missing) with
     `note`. `private` and `gated` are in force before any content comes in. `force` overwrites what others put or changed where
     our files go. With `with_page` the dataset's page (`hnhub.view`) goes along and is linked from the card; `space` names a
-    static Space (NAMESPACE/NAME) that shows it.
+    static Space (NAMESPACE/NAME) that shows it. With `with_answers` everything that language models answered goes along, by the
+    hashes of the requests, so that others build it again (`hnhub.reproduce`) without asking a model.
 
     Raises RuleBroken, before anything is sent, for data that breaks a rule of `validate` or text that may not be passed on, and
     after the commit if what is on the Hub does not load as it should; UsageError without a token, for a tag that stands
@@ -64,18 +68,23 @@ def push(
     )
     with showing():
         folder = _folder(run)
-        if not (with_page or space):
-            return publish(folder, target)
-        page = _page(folder, repo, with_page=with_page, space=space)
+        page = _prepare(folder, repo, with_page=with_page, space=space, with_answers=with_answers)
         done = publish(read_folder(folder.path), target)
-        if space is None:
+        if space is None or page is None:
             return done
         title = f"{folder.manifest.facts['corpus']} hard negatives"
         shown = push_space(connect(), space, page, title=title, dataset=repo, private=private, force=force)
         return replace(done, space=shown)
 
 
-def plan_push(run: Run | str | os.PathLike[str], repo: str) -> PushPlan:
+def plan_push(
+    run: Run | str | os.PathLike[str],
+    repo: str,
+    *,
+    with_page: bool = False,
+    space: str | None = None,
+    with_answers: bool = False,
+) -> PushPlan:
     """What `push` would do now, path by path; nothing is written anywhere. Raises as `push` does before it sends anything.
 
     >>> import hnhub
@@ -84,24 +93,54 @@ def plan_push(run: Run | str | os.PathLike[str], repo: str) -> PushPlan:
     (None, {'add'})
     """
     check_repo_name(repo)
-    return plan_folder_push(_folder(run), repo)
+    folder = _folder(run)
+    if not (with_page or space or with_answers):
+        return plan_folder_push(folder, repo)
+    refuse_unpublishable(folder)
+    with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
+        # What goes along is made in a folder of links: files are written by renaming, so what they point to stays as it is.
+        copy = Path(place) / folder.path.parent.name / "dataset"
+        shutil.copytree(folder.path, copy, copy_function=os.symlink)
+        _prepare(read_folder(copy), repo, with_page=with_page, space=space, with_answers=with_answers, made=folder.path)
+        return plan_folder_push(read_folder(copy), repo)
 
 
-def _page(folder: Folder, repo: str, *, with_page: bool, space: str | None) -> str:
-    """The dataset's page; what its card says of it is written into the folder. Refuses first what may not be published."""
+def _prepare(
+    folder: Folder, repo: str, *, with_page: bool, space: str | None, with_answers: bool, made: Path | None = None
+) -> str | None:
+    """Put into the folder what goes along, and what its card says of it; returns the page for a Space.
+
+    Refuses first what may not be published. `made` is where the dataset was built, if that is elsewhere.
+    """
+    check_repo_name(repo)
+    if space is not None:
+        check_repo_name(space)
+    if not (with_page or space or with_answers):
+        return None
+    refuse_unpublishable(folder)
+    facts = json.loads((folder.path / "stats.json").read_text(encoding="utf-8"))
+    added: dict[str, bytes] = {}
+    page = None
+    if with_answers:
+        from hnhub.api.recorded import collect_answers
+
+        if (found := collect_answers(made or folder.path)) is not None:
+            added[ANSWERS], facts["answers"] = found
+    if with_page or space:
+        page = _page(folder)
+        facts["look"] = {"page": PAGE if with_page else None, "space": space}
+        added |= {PAGE: page.encode()} if with_page else {}
+    rewrite_card(folder.path, facts, added=added)
+    return page
+
+
+def _page(folder: Folder) -> str:
+    """The dataset's page, as it is published."""
     from hnhub.viewer.page import render
     from hnhub.viewer.read import read_view
     from hnhub.viewer.records import Shown
 
-    check_repo_name(repo)
-    if space is not None:
-        check_repo_name(space)
-    refuse_unpublishable(folder)
-    page = render({**read_view(folder.path, Shown(published=True)), "against": None, "marks": None})
-    facts = json.loads((folder.path / "stats.json").read_text(encoding="utf-8"))
-    told = {"page": PAGE if with_page else None, "space": space}
-    rewrite_card(folder.path, {**facts, "look": told}, page=page if with_page else None)
-    return page
+    return render({**read_view(folder.path, Shown(published=True)), "against": None, "marks": None})
 
 
 def _folder(run: Run | str | os.PathLike[str]) -> Folder:

@@ -150,6 +150,7 @@ class Run:
         force: bool = False,
         with_page: bool = False,
         space: str | None = None,
+        with_answers: bool = False,
     ) -> Pushed:
         """Publish it; see `hnhub.push`."""
         from hnhub.api.push import push
@@ -166,6 +167,7 @@ class Run:
             force=force,
             with_page=with_page,
             space=space,
+            with_answers=with_answers,
         )
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ COMMANDS = {
     "push": ("hnhub.cli.hub", "Publish a dataset: one commit, verified, tagged."),
     "pull": ("hnhub.cli.hub", "Fetch a published dataset as a folder."),
     "diff": ("hnhub.cli.hub", "Show what differs between two datasets."),
+    "reproduce": ("hnhub.cli.reproduce", "Build a published dataset again and compare."),
     "export": ("hnhub.cli.export", "Write a dataset in another project's layout."),
     "release": ("hnhub.cli.release", "Build and publish many datasets from a plan file."),
     "train": ("hnhub.cli.learn", "Train a retriever on a dataset."),

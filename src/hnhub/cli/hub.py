@@ -9,7 +9,6 @@ import click
 from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
-from hnhub.errors import UsageError
 
 if TYPE_CHECKING:
     from hnhub.publish.diff import Difference
@@ -42,6 +41,11 @@ _SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
 @click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing to main.")
 @click.option("--with-page", is_flag=True, help="Put the page of `hnhub view` along, linked from the card.")
 @click.option("--space", metavar="NS/NAME", help="Show that page in this static Space; made if it is missing.")
+@click.option(
+    "--with-answers",
+    is_flag=True,
+    help="Put everything that language models answered along, so that `hnhub reproduce` asks none.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite what others put or changed where our files go.")
 @as_json
@@ -54,11 +58,12 @@ def push(path: Path, repo: str, dry_run: bool, as_json: bool, **target: Any) -> 
     from hnhub.api.push import plan_push
     from hnhub.api.push import push as publish
 
-    if dry_run and (target["with_page"] or target["space"]):
-        raise UsageError("the page is made when it is pushed", do="leave out --with-page and --space to see the plan")
     if dry_run:
-        plan = plan_push(path, repo)
-        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else push_table(plan, repo))
+        along = {name: target[name] for name in ("with_page", "space", "with_answers")}
+        plan = plan_push(path, repo, **along)
+        space = {"space": target["space"]} if target["space"] else {}
+        lines = [push_table(plan, repo), *(f"space {name}: the page" for name in space.values())]
+        click.echo(json.dumps(plan.as_dict() | space, indent=1) if as_json else "\n".join(lines))
         return
     done = publish(path, repo, **target)
     click.echo(json.dumps(done.as_dict(), indent=1) if as_json else _told(done))
@@ -99,7 +104,7 @@ def pull(repo: str, revision: str, out: Path) -> None:
     from hnhub.publish.hub import check_repo_name, connect
     from hnhub.publish.pull import pull as fetch
 
-    commit = fetch(connect(), check_repo_name(repo), revision, out)
+    commit = fetch(connect(writing=False), check_repo_name(repo), revision, out)
     click.echo(f"{out}: {repo} at {commit}")
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,10 +23,11 @@ from hnhub.corpus.documents import Chunking
 from hnhub.corpus.layout import Layout, find_layout, has_tables
 from hnhub.corpus.spec import CorpusSpec
 from hnhub.errors import InputError, UsageError
+from hnhub.home import home
 from hnhub.records import Drop
 from hnhub.stages import StageRecord, file_sha256, fingerprint, read_record
 
-__all__ = ["UNJUDGED", "Source", "make_corpus", "resolve"]
+__all__ = ["UNJUDGED", "Source", "again", "make_corpus", "resolve"]
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,36 @@ def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = N
         qrels_hub_id=qrels,
         qrels_hub_revision=(spec.qrels_revision or hub.newest_revision(qrels)) if qrels else None,
     )
+
+
+def again(told: Mapping[str, Any], folder: Path | None = None) -> Source:
+    """The source that a finished corpus tells of (its fact `source`): the same commits, whatever the catalog has by now.
+
+    A corpus that came from files is read from `folder`, else from HNHUB_CORPORA; one that was given as objects is looked for where
+    it was kept. Raises InputError for one that is not to be had here, or what tells of none.
+    """
+    name = told.get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(f"{name!r} is no corpus's name", do="build from a corpus of your own")
+    chunking = Chunking(**told["chunking"]) if told.get("chunking") else None
+    if folder is not None:
+        return resolve(name, folder, chunking)
+    if "hub" in told:
+        ((hub_id, commit),) = told["hub"].items()
+        ((qrels, qrels_commit),) = told.get("qrels_hub", {None: None}).items()
+        return Source(name, CATALOG.get(name), None, hub_id, commit, qrels, qrels_commit)
+    if "pydocs" in told:
+        return Source(name, find(name))
+    if "given" in told:
+        place = home() / "corpora" / f"{name}-{told['given'][:16]}"
+        if (place / "stage.json").is_file():
+            return Source(name, None, given=place)
+        raise InputError(f"{name}: was given as objects, and is not kept here", do="give your copy by --corpus-dir")
+    if (found := _local(name)) is None:
+        raise InputError(
+            f"{name}: was read from files", do=f"give your copy by --corpus-dir, or as $HNHUB_CORPORA/{name}"
+        )
+    return resolve(name, found, chunking)
 
 
 def make_corpus(out: Path, source: Source) -> dict[str, Any]:

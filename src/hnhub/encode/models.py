@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import Handler, LogRecord, getLogger
@@ -19,11 +19,13 @@ from typing import Any
 from hnhub.errors import InputError, MissingExtra, ServiceError
 from hnhub.stages import file_sha256, fingerprint
 
-__all__ = ["ModelRef", "held", "hold", "local_folder", "quiet_loading", "resolve"]
+__all__ = ["ModelRef", "held", "hold", "local_folder", "pinned", "quiet_loading", "resolve"]
 
 _OBJECT = "@sha256:"
 _held: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
 """Objects by the names that `hold` gave them, for as long as their owner keeps them."""
+_pins: dict[str, str] = {}
+"""Hub id -> commit, where `pinned` says so."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def resolve(model: str) -> ModelRef:
     if folder.is_dir():
         return ModelRef(folder.resolve().name, f"sha256:{_folder_hash(folder)}", str(folder))
     hub_id, at, commit = model.partition("@")
+    if not at and model in _pins:
+        return ModelRef(model, _pins[model], model)
     if at:
         if not re.fullmatch("[0-9a-f]{40}", commit):
             raise InputError(f"{model}: {commit!r} is no commit", do="give all 40 digits of one, or leave it out")
@@ -73,6 +77,18 @@ def resolve(model: str) -> ModelRef:
         raise InputError(f"{model}: no such folder", do="give a model's folder or its id on the Hub")
     snapshot = _cached_snapshot(model)
     return ModelRef(model, snapshot.name if snapshot else _hub_commit(model), model)
+
+
+@contextmanager
+def pinned(commits: Mapping[str, str]) -> Iterator[None]:
+    """Have models of the Hub that are named without a commit stand at these, in this process, for as long."""
+    before = dict(_pins)
+    _pins.update(commits)
+    try:
+        yield
+    finally:
+        _pins.clear()
+        _pins.update(before)
 
 
 def hold(model: Any) -> str:

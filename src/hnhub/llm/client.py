@@ -79,10 +79,15 @@ class Model:
         grace: float,
         thinking: Thinking = "auto",
         extra_body: str | None = None,
+        find: Callable[[bytes], Stored | Failed | None] | None = None,
     ) -> None:
-        """Made by `open_model`. `start` is called for the endpoints when the first request has to be sent."""
+        """Made by `open_model`. `start` is called for the endpoints when the first request has to be sent.
+
+        `find` is what is known without asking, by the request's key: the journal's answers.
+        """
         self._served = served
         self._journal = journal
+        self._find = find or journal.find
         self._dispatcher = dispatcher
         self._start = start
         self._read_ahead = _AHEAD * in_flight
@@ -175,7 +180,7 @@ class Model:
         while pending.answer is None:
             variant = structured.another_ask(pending.request, pending.ask)
             key = request_key(variant, self._served.model, self._served.revision)
-            if (stored := self._journal.find(key)) is not None:
+            if (stored := self._find(key)) is not None:
                 self._take(pending, variant, stored)
                 continue
             waiting = stream.flying.setdefault(key, [])

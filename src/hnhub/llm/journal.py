@@ -45,6 +45,7 @@ CREATE TABLE failures (
 CREATE TABLE served (endpoint TEXT PRIMARY KEY, content TEXT NOT NULL);
 """
 _FIND = "SELECT text, finish, prompt_tokens, completion_tokens, server FROM answers WHERE key = ?"
+_FAILED = "SELECT reason FROM failures WHERE key = ? ORDER BY id DESC LIMIT 1"
 _PRUNE = "DELETE FROM {} WHERE (?1 IS NULL OR made < ?1) AND (?2 IS NULL OR model = ?2)"
 
 
@@ -142,6 +143,12 @@ class Journal:
         with self._reading:
             row = self._reader.execute(_FIND, (key,)).fetchone()
         return Stored(*row) if row else None
+
+    def failure(self, key: bytes) -> Failed | None:
+        """Why the request with this key got no answer, the last time that it failed."""
+        with self._reading:
+            row = self._reader.execute(_FAILED, (key,)).fetchone()
+        return Failed(*row) if row else None
 
     def add(
         self,

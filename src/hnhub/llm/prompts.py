@@ -31,7 +31,7 @@ from hnhub.llm.types import Answer, Message
 from hnhub.stages import canonical_json
 from hnhub.text.shorten import shorten
 
-__all__ = ["DEFAULT_FAMILY", "STYLES", "Prompt", "Task", "families", "find_prompt"]
+__all__ = ["DEFAULT_FAMILY", "STYLES", "Prompt", "Task", "families", "find_prompt", "read_prompt"]
 
 Task = Literal["query", "query-judge", "negative", "negative-pos", "graded", "judge"]
 
@@ -147,6 +147,13 @@ def find_prompt(task: str, family: str | None = None, path: Path | str | None = 
         family = DEFAULT_FAMILY
     name = f"{task}.toml" if family == DEFAULT_FAMILY else f"{task}.{family}.toml"
     return _parse(_files().joinpath(name).read_bytes(), f"hnhub/llm/prompt_files/{name}", task, family)
+
+
+def read_prompt(task: str, text: str, where: str, family: str | None = None) -> Prompt:
+    """The prompt in a prompt file's text; `where` names it in errors. Raises as `find_prompt`."""
+    if task not in _VALUES:
+        raise UsageError(f"prompt task {task!r} is not known", do=f"take one of {', '.join(_VALUES)}")
+    return _parse(text.encode(), where, task, family or DEFAULT_FAMILY)
 
 
 def families(task: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ __all__ = [
     "QueriesParameters",
     "QueryWriting",
     "WrittenParameters",
+    "code_version",
 ]
 
 Identity = Mapping[str, Any]
@@ -291,7 +292,7 @@ class NegativesParameters(Parameters):
 class DatasetParameters(Parameters):
     """`dataset`: the whole recipe, since the card and the manifest tell it."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     recipe: Mapping[str, Any]
     dataset_version: str
     rights: str | None
@@ -302,6 +303,28 @@ class DatasetParameters(Parameters):
         """All that was decided."""
         marks = job.marks.sha256 if job.marks else None
         return cls(recipe=job.recipe.as_dict(), dataset_version=job.version, rights=job.rights, marks=marks)
+
+
+def code_version(stage: str) -> int:
+    """The version of the code behind a stage."""
+    return (_OF_CANDIDATES.get(stage) or _OF_KIND[stage.partition("/")[0]]).VERSION
+
+
+_OF_KIND: Mapping[str, type[Parameters]] = {
+    "corpus": CorpusParameters,
+    "queries": QueriesParameters,
+    "judgements": JudgementsParameters,
+    "negatives": NegativesParameters,
+    "dataset": DatasetParameters,
+}
+_OF_CANDIDATES: Mapping[str, type[Parameters]] = {
+    "candidates/llm": WrittenParameters,
+    "candidates/llm-pos": WrittenParameters,
+    "candidates/bm25": BM25Parameters,
+    "candidates/dense": DenseParameters,
+    "candidates/hybrid": HybridParameters,
+    "candidates/ce": CrossEncoderParameters,
+}
 
 
 def _prompts(job: "Job", *tasks: str) -> dict[str, str]:

@@ -23,9 +23,10 @@ from hnhub.pipeline.parameters import (
     NegativesParameters,
     Parameters,
     QueriesParameters,
+    code_version,
 )
 from hnhub.progress import Event, Used, in_stage, tell
-from hnhub.stages import StageRecord, facts_of, finished, lock, run_stage, waiting_lock
+from hnhub.stages import StageRecord, content_of, facts_of, finished, lock, run_stage, waiting_lock
 
 __all__ = ["run", "stages", "status"]
 
@@ -196,8 +197,10 @@ def _dataset(job: Job) -> Stage:
     def make(out: Path, _: Path) -> Mapping[str, Any]:
         from hnhub.publish.finish import finish
         from hnhub.publish.licences import may_publish_text
+        from hnhub.publish.origin import made_with
         from hnhub.rows.assemble import make_rows
 
+        publish_text = may_publish_text(job.source.spec, job.rights)
         rows = partial(
             make_rows,
             corpus=job.folder / "corpus",
@@ -205,7 +208,7 @@ def _dataset(job: Job) -> Stage:
             negatives={method: job.folder / "negatives" / method for method in recipe.methods},
             recipe=recipe,
             ledgers={name.replace("/", "-"): job.folder / name / "ledger.parquet" for name in ("corpus", *candidates)},
-            publish_text=may_publish_text(job.source.spec, job.rights),
+            publish_text=publish_text,
         )
         written = once(job.engine, rows, out)
         return finish(
@@ -217,6 +220,13 @@ def _dataset(job: Job) -> Stage:
             prompts={task: prompt.text for task, prompt in job.prompts.items()},
             rights_statement=job.rights,
             review=job.marks.facts() if job.marks else None,
+            built=made_with(
+                models=[model.identity for model in job.models],
+                code={name: code_version(name) for name in (*needs, "dataset")},
+                stages={name: content_of(job.folder / name) for name in needs},
+                marks=job.marks,
+                publishes_text=publish_text,
+            ),
         )
 
     return Stage("dataset", needs, partial(DatasetParameters.of, job), make, record_name="manifest.json")

@@ -9,14 +9,18 @@ from hnhub.corpus.catalog import CorpusSpec
 from hnhub.publish.card import render_card
 from hnhub.publish.croissant import render_croissant
 from hnhub.publish.facts import gather
+from hnhub.publish.origin import origin_facts
 from hnhub.publish.plots import draw_plots
 from hnhub.records import Recipe
-from hnhub.stages import file_sha256, write_atomically
+from hnhub.stages import describe_file, write_atomically
 
-__all__ = ["PAGE", "finish", "rewrite_card", "write_card"]
+__all__ = ["ANSWERS", "PAGE", "finish", "rewrite_card", "write_card"]
 
 PAGE = "page.html"
 """The page of `hnhub view` in a dataset's folder."""
+
+ANSWERS = "answers.parquet"
+"""What language models answered while it was built."""
 
 
 def finish(
@@ -30,11 +34,13 @@ def finish(
     rights_statement: str | None = None,
     repo: str | None = None,
     review: Mapping[str, Any] | None = None,
+    built: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure the rows in `out` and write everything beside them; returns the facts for the manifest.
 
     `stage_facts` maps a stage's name to the facts it recorded, `prompts` a task to its prompt's text, `review` is what a person's
-    marks tell (`hnhub.marks.Marks.facts`).
+    marks tell (`hnhub.marks.Marks.facts`), `built` what the pipeline knows of the build (`hnhub.publish.origin.made_with`): without
+    it the manifest does not say how to build the dataset again.
     """
     facts = gather(
         out,
@@ -48,7 +54,11 @@ def finish(
         review=review,
     )
     write_card(out, facts)
-    return {"corpus": recipe.corpus, "version": version, "recipe": facts["recipe"]}
+    known = {"corpus": recipe.corpus, "version": version, "recipe": facts["recipe"]}
+    if built is None:
+        return known
+    told = origin_facts(built, recipe=recipe, stage_facts=stage_facts, prompts=prompts, rights=rights_statement)
+    return {**known, "built": told}
 
 
 def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -60,16 +70,14 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
         draw_plots(folder, facts["stats"])
 
 
-def rewrite_card(folder: Path, facts: Mapping[str, Any], *, page: str | None = None) -> None:
-    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest; `page` as `PAGE` too."""
+def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, bytes] | None = None) -> None:
+    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest; `added` are further files."""
     write_card(folder, facts)
-    if page is not None:
-        write_atomically(folder / PAGE, page)
+    for name, data in (added or {}).items():
+        write_atomically(folder / name, data)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    if page is not None:
-        manifest["files"].setdefault(PAGE, {})
-    for name, entry in manifest["files"].items():
-        if not name.startswith(("data/", "ledger/")):
-            entry |= {"sha256": file_sha256(folder / name), "size": (folder / name).stat().st_size}
+    known = manifest["files"]
+    changed = [*(name for name in known if not name.startswith(("data/", "ledger/"))), *(added or {})]
+    manifest["files"] = known | {name: describe_file(folder / name) for name in changed}
     write_atomically(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

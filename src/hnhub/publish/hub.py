@@ -32,16 +32,16 @@ _PASSING = {408, 409, 412, 425, 429}
 T = TypeVar("T")
 
 
-def connect(timeout: float = 100.0) -> "HfApi":
+def connect(timeout: float = 100.0, *, writing: bool = True) -> "HfApi":
     """A client for `HF_ENDPOINT` with the user's own token; no answer may take longer than `timeout` seconds.
 
     Without this limit a Hub that hangs is waited for without end, also where a call of the client says `timeout=None`.
-    Raises UsageError if the user is not logged in.
+    Raises UsageError if the user is not logged in and means to write; what is public can be read without a token.
     """
     from huggingface_hub import HfApi, get_token, set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
-    if not get_token():
+    if writing and not get_token():
         raise UsageError("no Hub token was found", do="run `hf auth login`, or set HF_TOKEN")
 
     def limit(request: object) -> None:

@@ -58,7 +58,7 @@ def opened(name: str) -> Iterator[Path]:
         return
     repo, revision = split_revision(name)
     with tempfile.TemporaryDirectory(prefix="hnhub-") as folder:
-        pull(connect(), repo, revision, Path(folder) / "dataset")
+        pull(connect(writing=False), repo, revision, Path(folder) / "dataset")
         yield Path(folder) / "dataset"
 
 
