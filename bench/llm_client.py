@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 ANSWER = json.dumps(
@@ -42,7 +43,7 @@ ANSWER = json.dumps(
 ).encode()
 MODELS = json.dumps({"object": "list", "data": [{"id": "fixed", "object": "model", "owned_by": "bench"}]}).encode()
 WARM = 2.5
-CLIENTS = ("hnhub", "huggingface_hub", "openai")
+CLIENTS = ("hnhub", "huggingface_hub", *(["openai"] if find_spec("openai") else []))
 
 
 class FixedDelay(asyncio.Protocol):
@@ -244,7 +245,7 @@ def compare(seconds: float, rounds: int, delay: float) -> None:
     finally:
         server.kill()
         server.wait()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "huggingface_hub", "openai"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("httptools", *CLIENTS[1:]))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {versions}"
     )

@@ -25,7 +25,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "llm": (
         FOUNDATION,
-        ("aiohttp", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2", "jsonschema", "json_repair"),
+        ("httptools", "huggingface_hub", "xllamacpp", "gguf", "transformers", "jinja2", "jsonschema", "json_repair"),
     ),
     "engine": ((*FOUNDATION, "llm"), ("ray",)),
     "bm25": (FOUNDATION, ("numpy", "numba", "pyarrow", "Stemmer", "tokenizers", "bm25s", "rank_bm25")),

@@ -74,8 +74,8 @@ def test_secrets_go_only_where_they_belong_and_nowhere_else(monkeypatch, tmp_pat
 def test_proxy_of_the_environment_is_used(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "inside.example.org")
-    assert Door.to(None, "https://outside.example.org").proxy == "http://proxy:3128"
-    assert Door.to(None, "https://inside.example.org").proxy is None
+    assert Door.to(None, "https://outside.example.org").origin.proxy == "http://proxy:3128"
+    assert Door.to(None, "https://inside.example.org").origin.proxy is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ _EXTRAS = {
     "faiss": ("faiss",),
     "ray": ("ray",),
 }
-_BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "aiohttp")
+_BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "httptools")
 
 
 @click.command(

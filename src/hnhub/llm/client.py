@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -96,8 +96,8 @@ class Model:
         self._extra_body = extra_body
         self._told = thinking != "auto" or extra_body is not None
         self._streams: list[_Stream] = []
-        self._counts: dict[str, Counter[str]] = {}
-        self._failures: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._failures: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._stopped = False
         self._shared = threading.Lock()
         """Several threads may ask at once."""
@@ -287,8 +287,7 @@ class Model:
         assert answer is not None
         method = answer.request.method
         with self._shared:
-            counts = self._counts.setdefault(method, Counter())
-            failures = self._failures.setdefault(method, Counter())
+            counts, failures = self._counts[method], self._failures[method]
             counts["requests"] += 1
             counts["cached"] += answer.cached
             counts["prompt_tokens"] += answer.prompt_tokens
@@ -342,7 +341,7 @@ def open_model(
 
         def start() -> list[Endpoint]:
             servers.extend(embedded.start())
-            return [_local(server, Door.to(dispatcher.session, server.url), served) for server in servers]
+            return [_local(server, Door.to(dispatcher.connections, server.url), served) for server in servers]
 
         try:
             if tuple(endpoints) == ("local",):
@@ -427,7 +426,7 @@ def _find(
     problems = []
     for one in dict.fromkeys(given):
         url, credentials = address(one)
-        door = Door.to(dispatcher.session, url, credentials)
+        door = Door.to(dispatcher.connections, url, credentials)
         url = door.url
         place = canonical_json([url, api, model])
         try:

@@ -8,18 +8,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hnhub.errors import HnhubError, ServiceError
 from hnhub.llm.budget import Budget, worst_case
+from hnhub.llm.connections import Connections
 from hnhub.llm.endpoints import Endpoint, send
 from hnhub.llm.journal import Failed, Journal, Stored
 from hnhub.llm.protocols import SWITCHES, Fault
-from hnhub.llm.transport import open_session
 from hnhub.llm.types import Request
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["Dispatcher", "Job"]
 
@@ -122,7 +119,7 @@ class Dispatcher:
         self._loop.set_exception_handler(self._bug)
         self._thread = threading.Thread(target=self._loop.run_forever, name="hnhub-llm", daemon=True)
         self._thread.start()
-        self.session: aiohttp.ClientSession = self.run(open_session())
+        self.connections: Connections = self.run(self._connections())
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop's thread and wait for it."""
@@ -182,6 +179,9 @@ class Dispatcher:
         self._closed.add(id(owner))
         self._ready = deque(job for job in self._ready if job.owner is not owner)
 
+    async def _connections(self) -> Connections:
+        return Connections()
+
     async def _settle(self, owner: object, grace: float) -> None:
         tasks = [task for task, job in self._tasks.items() if job.owner is owner]
         if tasks:
@@ -198,7 +198,7 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.session.close()
+        await self.connections.close()
 
     def _pump(self) -> None:
         """Send what may be sent now."""

@@ -1,6 +1,5 @@
 """One address, reached over HTTP."""
 
-import asyncio
 import base64
 import email.utils
 import json
@@ -8,60 +7,60 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from hnhub.errors import UsageError
+from hnhub.llm.connections import Connections, Idle, Lost, Origin, TooLarge, Unreachable, proxy_credentials
 from hnhub.llm.protocols import Fault, fault_of_status
 from hnhub.llm.wire_json import decode
 
-if TYPE_CHECKING:
-    import aiohttp
+__all__ = ["Door", "retry_after"]
 
-__all__ = ["Door", "open_session", "retry_after"]
+_SAFE = "/%:@!$&'()*+,;=~?[]"
+"""Characters that a path or a query may have as they are; those that are quoted already stay so."""
 
-_LARGEST = 32 * 1024 * 1024
-"""Bytes of an answer; more is an answer that never ends."""
-_IDLE = 5.0
-"""Seconds without a byte after an answer has begun: servers send one in a piece, so the line is dead."""
-_CONNECTING = 10.0
-"""Seconds that a connection may take."""
 _ASKING = 10.0
 """Seconds that a question about the server itself may take."""
-
-
-async def open_session() -> "aiohttp.ClientSession":
-    """The connections, shared by all doors."""
-    import aiohttp
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECTING),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
 
 
 @dataclass(frozen=True)
 class Door:
     """A base URL and what is needed to get in. Nothing secret is in its repr."""
 
-    session: "aiohttp.ClientSession" = field(repr=False)
+    connections: Connections = field(repr=False)
     url: str
     """Without `/v1` and without credentials; safe to print."""
     headers: Mapping[str, str] = field(repr=False)
+    origin: Origin = field(repr=False)
+    base: str = field(repr=False, default="")
+    """The path that every request's begins with; to an unencrypted proxy the whole address."""
     query: str = field(repr=False, default="")
     """With its `?`; a gateway's version or key."""
-    proxy: str | None = field(repr=False, default=None)
 
     @classmethod
-    def to(cls, session: "aiohttp.ClientSession", url: str, credentials: str | None = None) -> "Door":
+    def to(cls, connections: Connections, url: str, credentials: str | None = None) -> "Door":
         """The door to a URL, with the secret that belongs to its host and the proxy that the environment names."""
         url, mark, query = url.partition("?")
         parts = urlsplit(url)
-        # Asked here, once: aiohttp's own trust_env reads the environment and .netrc for every request (2 ms).
         proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-        headers = _headers(parts.hostname or "", credentials, secure=parts.scheme == "https")
-        return cls(session, url, headers, mark + query, proxy)
+        origin = Origin.of(url, proxy)
+        headers = _headers(parts.hostname or "", credentials, secure=origin.secure)
+        base = quote(parts.path, safe=_SAFE)
+        if proxy and not origin.secure:
+            base = f"http://{origin.address}{base}"
+        return cls(connections, url, headers, origin, base, mark + quote(query, safe=_SAFE))
+
+    @cached_property
+    def _lines(self) -> str:
+        """The head of every request below its first line."""
+        sent = {"host": self.origin.address, "user-agent": "hnhub", **self.headers}
+        if any("\n" in value or "\r" in value for value in sent.values()):
+            raise UsageError(f"{self.url}: its key has a line break", do="set HNHUB_API_KEY to the key alone")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        return lines if self.origin.secure else lines + proxy_credentials(self.origin.proxy)
 
     async def get_optional(self, path: str) -> Any:
         """The JSON there, or None also where the server wants no part of us: a gateway may forbid what it does not know."""
@@ -94,58 +93,22 @@ class Door:
         self, verb: str, path: str, data: bytes | None, deadline: float = _ASKING
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and content, within `deadline` seconds. Raises Fault (`lost`, `broken`, `useless`)."""
-        import aiohttp
-
-        begun = False
+        length = "" if data is None else f"content-length: {len(data)}\r\n"
+        head = f"{verb} {self.base}{path}{self.query} HTTP/1.1\r\n{self._lines}{length}\r\n"
         try:
-            async with (
-                asyncio.timeout(deadline),
-                self.session.request(
-                    verb,
-                    self.url + path + self.query,
-                    headers=self.headers,
-                    data=data,
-                    allow_redirects=False,
-                    proxy=self.proxy,
-                ) as response,
-            ):
-                begun = True
-                content = await _read(response)
-                return response.status, response.headers, content
-        except _IdleError as error:
+            answer = await self.connections.request(self.origin, head.encode(), data or b"", deadline)
+        except Unreachable as error:
+            raise Fault("lost", f"no connection ({error})") from error
+        except Idle as error:
             raise Fault("broken", "connection idle in mid-answer", charged=True) from error
-        except aiohttp.ClientConnectorError as error:
-            raise Fault("lost", f"no connection ({error.os_error.strerror or type(error).__name__})") from error
+        except Lost as error:
+            where = "in mid-answer" if error.begun else "before an answer"
+            raise Fault("broken", f"connection lost {where}", charged=True) from error
+        except TooLarge as error:
+            raise Fault("useless", f"an answer of over {error.limit} bytes", charged=True) from error
         except TimeoutError as error:
             raise Fault("useless", f"no answer within {deadline:g} s", charged=True, late=True) from error
-        except (aiohttp.ClientError, OSError) as error:
-            where = "in mid-answer" if begun else "before an answer"
-            raise Fault("broken", f"connection lost {where}", charged=True) from error
-
-
-class _IdleError(Exception):
-    """No byte came for _IDLE seconds."""
-
-
-async def _read(response: "aiohttp.ClientResponse") -> bytes:
-    content = bytearray()
-    while True:
-        # Some gateways send headers, and blanks to keep the line open, long before the model has done.
-        idle = _IDLE if content.strip() else None
-        try:
-            async with asyncio.timeout(idle) as waiting:
-                chunk = await response.content.readany()
-        except TimeoutError as error:
-            if waiting.expired():
-                raise _IdleError from error
-            raise
-        if not chunk:
-            return bytes(content)
-        content += chunk
-        if len(content) > _LARGEST:
-            response.close()
-            raise Fault("useless", f"an answer of over {_LARGEST} bytes", charged=True)
-
+        return answer.status, answer.headers, answer.content
 
 def _headers(host: str, credentials: str | None, *, secure: bool) -> dict[str, str]:
     """The Hub's token goes to Hugging Face's own hosts only, and by https; others (Spaces too) get `HNHUB_API_KEY`, or the address's user and password."""
@@ -157,7 +120,7 @@ def _headers(host: str, credentials: str | None, *, secure: bool) -> dict[str, s
 
         if token := get_token():
             headers["authorization"] = f"Bearer {token}"
-    elif key := os.environ.get("HNHUB_API_KEY"):
+    elif key := os.environ.get("HNHUB_API_KEY", "").strip():
         headers["authorization"] = f"Bearer {key}"
     return headers
 

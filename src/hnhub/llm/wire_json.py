@@ -7,6 +7,7 @@ from typing import Any
 __all__ = ["clean", "cleaned", "decode", "token_count"]
 
 _SURROGATE = re.compile("[\ud800-\udfff\0]")
+_SUSPECT = re.compile(r"\\u|[\ud800-\udfff]")
 _MOST = 2**31
 
 
@@ -20,7 +21,10 @@ def clean(text: str) -> str:
 def decode(data: str | bytes) -> Any:
     """JSON as plain data, every string clean. Raises ValueError, also for nesting and numbers beyond all use."""
     try:
-        return cleaned(json.loads(data))
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+        value = json.loads(text)
+        # What has to be cleaned stands there as it is, or escaped.
+        return cleaned(value) if _SUSPECT.search(text) else value
     except RecursionError:
         raise ValueError("nested too deep") from None
 
