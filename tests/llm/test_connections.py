@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -25,7 +26,7 @@ class Server:
         self.connections = 0
         self.serving: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "Server":
+    async def __aenter__(self) -> Self:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
@@ -156,7 +157,7 @@ def test_what_is_encrypted_goes_through_a_tunnel(tmp_path: Path, monkeypatch: py
             await connections.close()
             monkeypatch.delenv("SSL_CERT_FILE")
             distrusting = Connections()
-            with pytest.raises(Unreachable, match="certificate|SSL"):
+            with pytest.raises(Unreachable, match=r"certificate|SSL"):
                 await distrusting.request(door.origin, HEAD, b"", 5)
 
     asyncio.run(ask())
