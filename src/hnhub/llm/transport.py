@@ -110,6 +110,7 @@ class Door:
             raise Fault("useless", f"no answer within {deadline:g} s", charged=True, late=True) from error
         return answer.status, answer.headers, answer.content
 
+
 def _headers(host: str, credentials: str | None, *, secure: bool) -> dict[str, str]:
     """The Hub's token goes to Hugging Face's own hosts only, and by https; others (Spaces too) get `HNHUB_API_KEY`, or the address's user and password."""
     headers = {"content-type": "application/json", "accept": "application/json"}
