@@ -139,7 +139,7 @@ class Connections:
     async def _reach(self, host: str, port: int, tls: ssl.SSLContext | None) -> "_Connection":
         problem: OSError | None = None
         found = await self._loop.getaddrinfo(host, port, type=1)
-        for address in dict.fromkeys(entry[4][0] for entry in found):
+        for address in dict.fromkeys(str(entry[4][0]) for entry in found):
             try:
                 # One after the other, so that the last one's reason can be told.
                 _, protocol = await self._loop.create_connection(
@@ -217,6 +217,7 @@ class _Connection(asyncio.Protocol):
         """The connection that goes on encrypted where this one stands."""
         inner = _Connection()
         transport = await self._loop.start_tls(self._transport, inner, tls, server_hostname=host)
+        assert transport is not None
         inner.connection_made(transport)
         return inner
 
