@@ -11,7 +11,8 @@ import click
 import pytest
 
 from hnhub.cli import COMMANDS, cli
-from hnhub.cli.help import BUILD_GROUPS, Command
+from hnhub.cli.help import Command
+from hnhub.cli.options import BUILD_GROUPS
 from small_corpus import write_corpus
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

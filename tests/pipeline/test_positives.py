@@ -85,7 +85,7 @@ def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, hnhub:
     assert json.loads((folder / "stats.json").read_text())["left_out"] == []
     wrong = hnhub("build", *given, "--positives", "some")
     assert wrong.returncode == 2
-    assert "--positives 'some' is no number" in wrong.stderr
+    assert "'--positives': 'some' is no number of 1 or more, and not 'all'" in wrong.stderr
 
 
 def test_all_judged_queries_are_taken_whatever_the_builder_has_written(corpus: Path, tmp_path: Path) -> None:

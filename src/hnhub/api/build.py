@@ -23,6 +23,7 @@ from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
 from hnhub.records import METHODS, BM25Settings, Recipe, RecipeOptions
+from hnhub.records.options import check_values
 from hnhub.stages import canonical_json, fingerprint, waiting_lock
 from hnhub.text.names import meant
 from hnhub.text.options import check_options
@@ -193,22 +194,7 @@ def _check_recipe(recipe: Recipe) -> None:
     for style, share in recipe.query_styles:
         if not share > 0:
             raise UsageError(f"query style {style} has the share {share:g}", do="give one above 0, or leave it out")
-    if recipe.query_judge is not None and recipe.query_judge > 10:
-        raise UsageError(f"query_judge = {recipe.query_judge} is more than 10 points", do="give 1 to 10; 7 is usual")
-    for name in (
-        "queries",
-        "per_passage",
-        "query_judge",
-        "positives",
-        "negatives",
-        "depth",
-        "rank_min",
-        "rank_max",
-        "round_trip",
-    ):
-        value = getattr(recipe, name)
-        if value is not None and value < 1:
-            raise UsageError(f"{name} = {value} makes no sense", do="give 1 or more")
+    check_values(recipe)
     last = recipe.rank_max or recipe.depth
     if recipe.judge == "ce" and recipe.max_percent is None and recipe.max_margin is None:
         raise UsageError("--judge ce has no limit to judge by", do="give --max-percent or --max-margin")

@@ -5,23 +5,24 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
 from hnhub.cli import complete
-from hnhub.cli.help import BUILD_GROUPS, Choice, Command
-from hnhub.cli.options import as_json, given, parameters
+from hnhub.cli.help import Choice, Command
+from hnhub.cli.options import BUILD_GROUPS, as_json, given, parameters
 from hnhub.cli.telling import telling
 from hnhub.errors import UsageError
-from hnhub.records import METHODS
+from hnhub.records import METHODS, MiningOptions
 
 if TYPE_CHECKING:
     from hnhub.api.adapt_forecast import AdaptForecast
 
 __all__ = ["adapt"]
 
-_NOT = ("corpus", "methods", "queries_from", "model", "builder", "out", "query_judge")
+_DECISIONS = ("queries", "per_passage", "round_trip", "positives", "negatives", "seed", *get_type_hints(MiningOptions))
+_NOT = ("methods", "model", "builder", "out")
 _TRAIN = ("loss", "epochs", "batch", "learning_rate", "merge", "max_length")
 _SETTINGS = ("llm", "method", "seeds", "test_share", "dev_share", "test_queries", "judged", "measures", "margin")
 _GROUPS = {
@@ -116,7 +117,7 @@ _OWN = [
 @click.command(
     cls=Command,
     groups=_GROUPS,
-    params=[*_OWN, *parameters(without=_NOT)],
+    params=[*_OWN, *parameters(decisions=_DECISIONS, without=_NOT)],
     examples=(
         "hnhub adapt ./manuals --model intfloat/e5-base-v2 --endpoint http://127.0.0.1:8000 --out adapted",
         "hnhub adapt ./manuals --model intfloat/e5-base-v2 --endpoint http://127.0.0.1:8000 --dry-run",

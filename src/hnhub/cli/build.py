@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnhub.cli.help import BUILD_GROUPS, Command
-from hnhub.cli.options import as_json, build_options, given
+from hnhub.cli import complete
+from hnhub.cli.help import Command
+from hnhub.cli.options import BUILD_GROUPS, as_json, given, parameters
 from hnhub.cli.screen import print_table, screen
 from hnhub.cli.telling import telling
 from hnhub.text.terminal import printable
@@ -23,13 +24,13 @@ __all__ = ["build"]
 @click.command(
     cls=Command,
     groups=BUILD_GROUPS,
+    params=[click.Argument(["corpus"], shell_complete=complete.corpora), *parameters()],
     examples=(
         "hnhub build scifact --method bm25 --queries-from qrels",
         "hnhub build ./manuals --method llm --method bm25 --endpoint http://127.0.0.1:8000",
         "hnhub build mycorpus --corpus-dir path/to/beir-folder --method all --queries 500",
     ),
 )
-@build_options
 @as_json
 def build(as_json: bool, **options: Any) -> None:
     """Build a dataset from CORPUS: a name of the catalog, a Hub dataset, or with --corpus-dir any name you like."""

@@ -7,20 +7,7 @@ import click
 
 from hnhub.text.names import meant
 
-__all__ = ["BUILD_GROUPS", "TRAIN_GROUPS", "Choice", "Command"]
-
-BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Common": ("methods", "corpus", "out", "queries", "queries_from", "negatives", "endpoint", "model", "cross_encoder",
-               "bi_encoder", "seed", "query", "positive"),
-    "Corpus": ("corpus_dir", "chunk_tokens", "chunk_overlap", "language", "rights"),
-    "Queries": ("query_styles", "per_passage", "query_judge", "round_trip", "positives", "promote", "marks"),
-    "Negatives": ("depth", "sampling", "rank_min", "rank_max", "max_percent", "max_margin", "judge", "on_shortfall",
-                  "bm25", "faiss"),
-    "Language model": ("api", "chat_template", "prompts", "thinking", "extra_body", "deadline"),
-    "Limits": ("max_tokens", "max_cost", "price"),
-    "Where and how": ("builder", "engine", "workers", "ray_address", "gpus_per_worker", "memory_per_worker", "name", "as_json"),
-}  # fmt: skip
-"""Heading -> options by their names in Python. What stands in none comes last."""
+__all__ = ["TRAIN_GROUPS", "Choice", "Command"]
 
 TRAIN_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Common": ("config", "model", "out", "kind", "loss", "epochs", "batch", "learning_rate", "merge", "seed", "revision"),
@@ -31,6 +18,7 @@ TRAIN_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Course": ("warmup", "evaluations", "patience", "reporter"),
     "Leaks": ("test_corpora", "corpus_dir", "on_leak", "decontaminate"),
 }  # fmt: skip
+"""Heading -> options by their names in Python. What stands in none comes last."""
 
 
 class Command(click.Command):

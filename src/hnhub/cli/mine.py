@@ -2,34 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 
 from hnhub.cli import complete
-from hnhub.cli.help import BUILD_GROUPS, Command
-from hnhub.cli.options import as_json, given, parameters
+from hnhub.cli.help import Command
+from hnhub.cli.options import BUILD_GROUPS, as_json, given, parameters
 from hnhub.cli.telling import telling
+from hnhub.records import MiningOptions
 
 __all__ = ["mine"]
 
-_NOT = (
-    "corpus",
-    "queries",
-    "queries_from",
-    "round_trip",
-    "query_styles",
-    "per_passage",
-    "query_judge",
-    "model",
-    "positives",
-    "corpus_dir",
-    "chunk_tokens",
-    "chunk_overlap",
-    "builder",
-    "rights",
-    "marks",
-)
+_DECISIONS = ("negatives", "seed", *get_type_hints(MiningOptions))
+_NOT = ("query_styles", "model", "corpus_dir", "chunk_tokens", "chunk_overlap", "builder", "rights", "marks")
 _OWN = [
     click.Argument(["pairs"], metavar="PAIRS", shell_complete=complete.paths),
     click.Option(
@@ -48,7 +34,7 @@ _OWN = [
 @click.command(
     cls=Command,
     groups=BUILD_GROUPS,
-    params=[*_OWN, *parameters(without=_NOT)],
+    params=[*_OWN, *parameters(decisions=_DECISIONS, without=_NOT)],
     examples=(
         "hnhub mine pairs.jsonl --negatives 5",
         "hnhub mine pairs.csv --query question --positive answer --corpus passages.parquet --method bm25 --method dense",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnhub.cli.help import BUILD_GROUPS, Command
-from hnhub.cli.options import as_json, build_options, given
+from hnhub.cli import complete
+from hnhub.cli.help import Command
+from hnhub.cli.options import BUILD_GROUPS, as_json, given, parameters
 from hnhub.cli.screen import print_list, print_table, screen
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ _HEAD = ("stage", "state", "requests", "tokens in", "tokens out", "seconds", "wo
 @click.command(
     cls=Command,
     groups=BUILD_GROUPS,
+    params=[click.Argument(["corpus"], shell_complete=complete.corpora), *parameters()],
     examples=(
         "hnhub plan scifact --method all --endpoint http://127.0.0.1:8000",
         "hnhub plan msmarco --method bm25 --queries-from qrels",
         "hnhub plan scifact --method llm --price 0.1 0.4 --max-cost 5",
     ),
 )
-@build_options
 @as_json
 def plan(as_json: bool, **options: Any) -> None:
     """Show what `hnhub build` with the same options would do: stages, requests, tokens, cost, time, memory, disk."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 
 from hnhub.records.bm25_settings import BM25Settings
 from hnhub.records.methods import PAPER_METHODS
+from hnhub.records.options import option
 
 __all__ = ["WRITTEN_QUERIES", "MiningOptions", "Recipe", "RecipeOptions"]
 
@@ -19,55 +20,103 @@ class Recipe:
 
     corpus: str
     methods: tuple[str, ...] = PAPER_METHODS
-    queries: int | None = None
-    """At most this many queries a split; None is 1,000 written ones (`WRITTEN_QUERIES`), and all that are judged."""
-    queries_from: Literal["llm", "qrels"] = "llm"
-    round_trip: int | None = 10
-    """Keep a written query only if BM25 brings its passage back among this many; None turns the check off."""
+    queries: int | None = option(
+        None, "Common", "At most this many queries a split.  [default: 1,000 written, all judged]", least=1
+    )
+    queries_from: Literal["llm", "qrels"] = option("llm", "Common", "Write queries, or take the judged ones.")
+    round_trip: int | None = option(
+        10, "Queries", "Keep a written query if BM25 finds its passage in the top K; 0 is off.", least=1, off=0
+    )
     query_styles: tuple[tuple[str, float], ...] = ()
     """Styles of written queries with their shares, as (style, weight), kept exactly; empty is the corpus family's one style."""
-    per_passage: int = 1
-    """Queries that are asked for from one passage, each unlike the others."""
-    query_judge: int | None = None
-    """Keep a written query only if the LLM gives it so many of 10 points: answered by its passage, understood without it."""
-    positives: int | None = None
-    """At most this many rows a query, one a positive; None is all that are known."""
-    negatives: int = 5
-    depth: int = 100
-    seed: int = 0
+    per_passage: int = option(1, "Queries", "Queries written from a passage, each unlike the others.", least=1)
+    query_judge: int | None = option(
+        None,
+        "Queries",
+        "Keep a written query only if the LLM gives it so many of 10 points for being answered by its passage and "
+        "understood without it; 7 if no number is given, 0 is off.",
+        metavar="[POINTS]",
+        least=1,
+        most=10,
+        off=0,
+        bare=7,
+    )
+    positives: int | None = option(
+        None,
+        "Queries",
+        "At most this many rows a query, one a positive.  [default: all that are known]",
+        metavar="N|all",
+        least=1,
+        off="all",
+    )
+    negatives: int = option(5, "Common", "Negatives a query.", least=1)
+    depth: int = option(100, "Negatives", "Candidates a query.", least=1)
+    seed: int = option(0, "Common", "Of everything that is drawn.")
     model: str | None = None
     """The LLM, as the endpoint names it; None is the endpoint's only or first one."""
     generators: tuple[str, ...] = ()
     """Further LLMs that write queries: which one writes a query is drawn by the seed. `model` does everything else."""
     temperature: float = 0.6
     top_p: float = 0.95
-    thinking: Literal["auto", "on", "off"] = "auto"
-    """Whether the LLM is told to think before it answers; `on` gives it room to."""
+    thinking: Literal["auto", "on", "off"] = option(
+        "auto",
+        "Language model",
+        "Tell the LLM to think before it answers, and give it room, or not to.  [default: the server's way]",
+    )
     extra_body: str | None = None
     """Further members of every request's body, as canonical JSON."""
     prompts: tuple[tuple[str, str], ...] = ()
     """Prompt files of the user's own, as (task, path)."""
-    language: str | None = None
-    """Of the corpus (ISO 639-1), for BM25's analysis and the checks of written texts; None measures it."""
+    language: str | None = option(
+        None,
+        "Corpus",
+        "Of the corpus, e.g. de: chooses BM25's stemmer and stop words; written texts in another one are dropped.  "
+        "[default: measured from a sample]",
+        metavar="CODE",
+    )
     bm25: BM25Settings = field(default_factory=BM25Settings)
     """Of the method, and of the round trip."""
-    bi_encoder: str | None = None
-    faiss: str | None = None
-    """An index of faiss to search approximately by, e.g. `IVF1024,Flat;nprobe=32`; None searches exactly."""
-    cross_encoder: str = "cross-encoder/ms-marco-MiniLM-L6-v2"
-    """A sentence-transformers CrossEncoder, or `local`: query likelihood under the embedded LLM."""
-    max_percent: float | None = 0.95
-    """Drop a candidate scored over this share of the positive's score (NV-Retriever's TopK-PercPos)."""
-    max_margin: float | None = None
-    """Or: drop a candidate scored over the positive's score minus this."""
-    judge: Literal["llm", "ce"] | None = None
-    """Who looks at what would become negatives and may veto: the LLM, or the cross-encoder by the cut's rule."""
-    promote: Literal["drop", "positive"] = "drop"
-    """What becomes of a candidate that judge or cut finds as relevant as the positive: nothing, or a further positive."""
-    sampling: Literal["top", "random", "weighted", "stratified"] = "top"
-    rank_min: int = 1
-    rank_max: int | None = None
-    on_shortfall: Literal["drop", "keep", "fail"] = "drop"
+    bi_encoder: str | None = option(
+        None, "Common", "For dense and hybrid, and as a further source of ce's candidates.", metavar="ID"
+    )
+    faiss: str | None = option(
+        None,
+        "Negatives",
+        "dense: search approximately by this index of faiss, e.g. 'IVF1024,Flat;nprobe=32'.  [default: exactly]",
+        metavar="FACTORY",
+    )
+    cross_encoder: str = option(
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        "Common",
+        "ce's scorer, and --judge ce's. `local` is query likelihood under the embedded LLM.",
+        metavar="ID|local",
+    )
+    max_percent: float | None = option(
+        0.95, "Negatives", "ce and --judge ce: drop candidates over this share of the positive's score.", above=0
+    )
+    """NV-Retriever's TopK-PercPos."""
+    max_margin: float | None = option(
+        None, "Negatives", "ce and --judge ce: drop candidates over the positive's score minus this instead.", least=0
+    )
+    judge: Literal["llm", "ce"] | None = option(
+        None,
+        "Negatives",
+        "Who looks at what would become negatives, and may veto: the LLM, or the cross-encoder by ce's rule.",
+        off="none",
+    )
+    promote: Literal["drop", "positive"] = option(
+        "drop",
+        "Queries",
+        "What becomes of what judge or cut finds as relevant as the positive: nothing, or a further positive.",
+    )
+    sampling: Literal["top", "random", "weighted", "stratified"] = option(
+        "top", "Negatives", "How negatives are chosen from candidates."
+    )
+    rank_min: int = option(1, "Negatives", "Choose from this rank on.", least=1)
+    rank_max: int | None = option(None, "Negatives", "Choose up to this rank.", least=1)
+    on_shortfall: Literal["drop", "keep", "fail"] = option(
+        "drop", "Negatives", "What becomes of a query with too few negatives."
+    )
 
     @property
     def query_limit(self) -> int | None:
