@@ -38,10 +38,10 @@ def _stage_line(event: Event) -> str:
 
 
 def _summary(finished: Sequence[Event], seconds: float) -> str:
-    """`9 stages, 2 of them there; 657 rows, 167 dropped, 41,230 tokens, cost 0.0213, 231.4 s`."""
+    """`9 stages (2 from before), 657 rows, 167 dropped, 41,230 tokens, cost 0.0213, 231.4 s`."""
     there = sum(event.state == "there" for event in finished)
     rows = sum(event.done for event in finished if event.stage == "dataset")
-    figures = [f"{len(finished)} stages" + (f" ({there} there)" if there else "")]
+    figures = [f"{len(finished)} stages" + (f" ({there} from before)" if there else "")]
     figures += [f"{rows:,} rows", f"{sum(sum(event.dropped.values()) for event in finished):,} dropped"]
     if tokens := sum(event.tokens for event in finished):
         figures.append(f"{tokens:,} tokens")
