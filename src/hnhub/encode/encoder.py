@@ -104,9 +104,9 @@ class Encoder:
         """Vectors [n, dimension] of documents that fit into one batch."""
         return self._encode(texts, self.document_prompt, self._model.encode_document)
 
-    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors [n, dimension] in the order of the texts."""
-        return self._encode_all(texts, self.encode_batch, "encoding documents")
+    def encode_documents(self, texts: Sequence[str], *, what: str = "encoding documents") -> NDArray[np.float32]:
+        """Vectors [n, dimension] in the order of the texts; `what` is how it is told."""
+        return self._encode_all(texts, self.encode_batch, what)
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dimension] in the order of the texts."""
@@ -126,7 +126,7 @@ class Encoder:
             device=self.device,
             dtype="float32",
         )
-        a, b = (one._encode_all(texts[:_SAMPLE], one.encode_batch, "comparing with float32") for one in (self, exact))
+        a, b = (one.encode_documents(texts[:_SAMPLE], what="comparing with float32") for one in (self, exact))
         return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
     def _load(self) -> Any:
