@@ -15,6 +15,7 @@ from hnhub.api.opening import opened_engine, opened_models
 from hnhub.api.runs import Run
 from hnhub.errors import UsageError
 from hnhub.home import home
+from hnhub.llm.protocols import Api
 from hnhub.marks import Marks, read_marks
 from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.decisions import Decision, find_decision, ordered
@@ -47,7 +48,7 @@ class MakingOptions(TypedDict, total=False):
     """Styles of written queries with their shares, e.g. {"question": 0.5, "keyword": 0.5}; the numbers are kept exactly."""
     endpoint: str | Sequence[str]
     """LLM servers' URLs; `local` is the embedded model, the default where it is installed."""
-    api: Literal["auto", "tgi", "openai", "openai-completions"]
+    api: Literal["auto"] | Api
     chat_template: str | os.PathLike[str] | None
     extra_body: Mapping[str, Any] | str | None
     """Further members of every request's body: a mapping, or a JSON object as text; None takes a member away."""

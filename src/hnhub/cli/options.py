@@ -9,6 +9,7 @@ import click
 
 from hnhub.cli.help import Choice
 from hnhub.errors import UsageError
+from hnhub.llm.protocols import PROTOCOLS
 from hnhub.records import METHODS, Recipe
 from hnhub.records.options import Option, options_of
 
@@ -150,7 +151,7 @@ _BY_HAND: Mapping[str, tuple[click.Option, ...]] = {
     "Language model": (
         click.Option(
             ["--api"],
-            type=Choice(["auto", "tgi", "openai", "openai-completions"]),
+            type=Choice(["auto", *PROTOCOLS]),
             default="auto",
             show_default=True,
             help="What it speaks.",

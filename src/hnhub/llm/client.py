@@ -19,7 +19,7 @@ from hnhub.llm.dispatch import Dispatcher, Job
 from hnhub.llm.endpoints import Endpoint, Served, address, detect
 from hnhub.llm.journal import Failed, Journal, Stored, request_key
 from hnhub.llm.pace import Pace
-from hnhub.llm.protocols import THINKING_HINT, Fault, without_thoughts
+from hnhub.llm.protocols import PROTOCOLS, THINKING_HINT, Fault, without_thoughts
 from hnhub.llm.templates import find_template, renderer
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Answer, Request, Thinking
@@ -39,7 +39,6 @@ _LOOK = 5.0
 """Seconds after which one who waits for an answer looks whether those who bring it still live."""
 DEADLINE = 300.0
 """Seconds that a try may take at most."""
-_APIS = ("auto", "tgi", "openai", "openai-completions")
 
 
 @dataclass(eq=False)
@@ -330,8 +329,8 @@ def open_model(
 
     Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
     """
-    if api not in _APIS:
-        raise UsageError(f"api {api!r} is not known", do=f"take one of {', '.join(_APIS)}")
+    if api not in ("auto", *PROTOCOLS):
+        raise UsageError(f"api {api!r} is not known", do=f"take one of auto, {', '.join(PROTOCOLS)}")
     if not endpoints or ("local" in endpoints and len(endpoints) > 1):
         raise UsageError("no endpoint, or `local` among others", do="give --endpoint local, or one or more addresses")
     budget = budget or Budget(max_tokens, max_cost, prices)
@@ -390,7 +389,7 @@ def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flig
     """Give an endpoint its pace, and its chat template where the protocol needs one."""
     endpoint.pace = Pace(_FIRST_LIMIT, max_in_flight)
     served = endpoint.served
-    if served.api == "openai":
+    if PROTOCOLS[served.api].chat:
         if chat_template is not None:
             raise UsageError(
                 f"{endpoint.door.url} applies its own chat template",

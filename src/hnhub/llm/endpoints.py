@@ -134,7 +134,7 @@ async def detect(door: Door, api: str, model: str | None) -> Served:
         raise Fault("fatal", f"model {model or ''} is not served here, but {', '.join(list(models)[:3]) or 'none'}")
     chosen = model or next(iter(models))
     server, template = await _server(door, models[chosen])
-    kind: Api = "openai-completions" if api == "openai-completions" else "openai"
+    kind: Api = next((known for known in protocols.PROTOCOLS if known == api), "openai")
     if api == "auto" and not await _has_chat(door):
         kind = "openai-completions"
     return Served(kind, chosen, _digest(models[chosen]), server, template)
@@ -165,7 +165,7 @@ async def _server(door: Door, entry: Mapping[str, Any]) -> tuple[str | None, tup
 
 async def _has_chat(door: Door) -> bool:
     """An empty request is refused with one of these only where there is no chat."""
-    status, _, _ = await door.fetch("POST", protocols.path("openai"), b"{}")
+    status, _, _ = await door.fetch("POST", protocols.PROTOCOLS["openai"].path, b"{}")
     return status not in (404, 405, 501)
 
 
@@ -177,5 +177,5 @@ async def send(endpoint: Endpoint, request: Request, deadline: float) -> Reply:
     )
     if endpoint.prepare is not None:
         body |= await endpoint.prepare(request)
-    headers, content = await endpoint.door.post(protocols.path(served.api), body, deadline)
+    headers, content = await endpoint.door.post(protocols.PROTOCOLS[served.api].path, body, deadline)
     return protocols.read_reply(served.api, headers.get("content-type", ""), headers, content)

@@ -1,7 +1,7 @@
 """What goes over the wire: TGI's own protocol, and OpenAI's chat and completions. Pure functions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,25 +11,21 @@ from hnhub.llm.types import Request, Thinking
 from hnhub.llm.wire_json import clean, decode, token_count
 
 __all__ = [
+    "PROTOCOLS",
     "SWITCHES",
     "THINKING_HINT",
     "Api",
     "Fault",
+    "Protocol",
     "Reply",
     "body",
     "fault_of_status",
-    "path",
     "read_reply",
     "without_thoughts",
 ]
 
 Api = Literal["tgi", "openai", "openai-completions"]
 
-_PATHS: Mapping[Api, str] = {
-    "tgi": "/generate",
-    "openai": "/v1/chat/completions",
-    "openai-completions": "/v1/completions",
-}
 SWITCHES: Mapping[Thinking, Sequence[Mapping[str, Any]]] = {
     "off": (
         {"chat_template_kwargs": {"enable_thinking": False}},
@@ -82,9 +78,18 @@ class Fault(Exception):
         """Cut off at the deadline."""
 
 
-def path(api: Api) -> str:
+@dataclass(frozen=True)
+class Protocol:
+    """How one kind of server is spoken to."""
+
+    path: str
     """Where requests go, below the endpoint's base."""
-    return _PATHS[api]
+    body: Callable[[Request, str, Any, Render | None], dict[str, Any]]
+    """(request, model, the answer's schema or None, what applies the chat template) -> the JSON body."""
+    reply: Callable[[Any, Mapping[str, str]], Reply]
+    """(content, headers) -> the answer; any usual error means that it is none."""
+    chat: bool = False
+    """The server applies the chat template, and takes SWITCHES."""
 
 
 def body(
@@ -100,8 +105,9 @@ def body(
 
     `switch`: which of SWITCHES tells the model whether to think. Of `extra_body` a null takes a member away.
     """
-    content = _plain_body(api, request, model, render, structured=structured)
-    if api == "openai" and request.thinking != "auto":
+    schema = _parsed(request.schema) if structured and request.schema else None
+    content = PROTOCOLS[api].body(request, model, schema, render)
+    if PROTOCOLS[api].chat and request.thinking != "auto":
         content |= SWITCHES[request.thinking][switch]
     if request.extra_body is not None:
         content |= _parsed(request.extra_body)
@@ -109,11 +115,22 @@ def body(
     return content
 
 
-def _plain_body(api: Api, request: Request, model: str, render: Render | None, *, structured: bool) -> dict[str, Any]:
-    schema = _parsed(request.schema) if structured and request.schema else None
-    if api == "tgi":
-        assert render is not None
-        return {"inputs": render(request.messages, request.thinking), "parameters": _tgi_parameters(request, schema)}
+def _tgi_body(request: Request, _: str, schema: Any, render: Render | None) -> dict[str, Any]:
+    assert render is not None
+    return {"inputs": render(request.messages, request.thinking), "parameters": _tgi_parameters(request, schema)}
+
+
+def _chat_body(request: Request, model: str, schema: Any, _: Render | None) -> dict[str, Any]:
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    return {**_openai_body(request, model, schema), "messages": messages}
+
+
+def _completions_body(request: Request, model: str, schema: Any, render: Render | None) -> dict[str, Any]:
+    assert render is not None
+    return {**_openai_body(request, model, schema), "prompt": render(request.messages, request.thinking)}
+
+
+def _openai_body(request: Request, model: str, schema: Any) -> dict[str, Any]:
     content: dict[str, Any] = {
         "model": model,
         "max_tokens": request.most_tokens,
@@ -121,11 +138,6 @@ def _plain_body(api: Api, request: Request, model: str, render: Render | None, *
         "top_p": request.top_p,
         "seed": request.seed,
     }
-    if api == "openai":
-        content["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
-    else:
-        assert render is not None
-        content["prompt"] = render(request.messages, request.thinking)
     if schema is not None:
         content["response_format"] = {
             "type": "json_schema",
@@ -164,7 +176,7 @@ def read_reply(api: Api, content_type: str, headers: Mapping[str, str], data: by
     except ValueError as error:
         raise Fault("useless", "an answer that is not valid JSON", charged=True) from error
     try:
-        reply = _tgi_reply(content, headers) if api == "tgi" else _openai_reply(api, content)
+        reply = PROTOCOLS[api].reply(content, headers)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         # No ": ", since what follows one is taken for the server's own words and is not published.
         reason = f"an answer without its parts ({error!r})"[:200]
@@ -204,12 +216,18 @@ def _tgi_reply(content: Any, headers: Mapping[str, str]) -> Reply:
     )
 
 
-def _openai_reply(api: Api, content: Any) -> Reply:
-    choice = content["choices"][0]
-    text = _text(choice["message"]["content"] if api == "openai" else choice["text"])
+def _chat_reply(content: Any, _: Mapping[str, str]) -> Reply:
+    return _openai_reply(content, content["choices"][0]["message"]["content"])
+
+
+def _completions_reply(content: Any, _: Mapping[str, str]) -> Reply:
+    return _openai_reply(content, content["choices"][0]["text"])
+
+
+def _openai_reply(content: Any, text: Any) -> Reply:
     usage = content.get("usage") or {}
     counts = (token_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
-    return Reply(text, _word(choice.get("finish_reason")), *counts)
+    return Reply(_text(text), _word(content["choices"][0].get("finish_reason")), *counts)
 
 
 def _word(value: Any) -> str | None:
@@ -247,3 +265,11 @@ def _detail(data: bytes) -> str:
     except ValueError:
         pass
     return " ".join(text.split())[:200]
+
+
+PROTOCOLS: Mapping[Api, Protocol] = {
+    "tgi": Protocol("/generate", _tgi_body, _tgi_reply),
+    "openai": Protocol("/v1/chat/completions", _chat_body, _chat_reply, chat=True),
+    "openai-completions": Protocol("/v1/completions", _completions_body, _completions_reply),
+}
+"""What `--api` may name. Each has its row; where a server does not list its models as OpenAI's, `endpoints.detect` knows how."""
