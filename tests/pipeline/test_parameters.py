@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from hnhub.api.build import opened_job
-from hnhub.pipeline.parameters import CANDIDATES, Parameters
+from hnhub.pipeline.miners import CANDIDATES
+from hnhub.pipeline.parameters import Parameters
 from hnhub.pipeline.run import stages
 from hnhub.records import METHODS, Recipe
 from llm_servers.scripted import Scripted

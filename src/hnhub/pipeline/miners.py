@@ -1,16 +1,142 @@
-"""The candidate stages, one a source: each made by the miner that `METHODS` names."""
+"""The candidate stages, one a source: what each is made from, and made by the miner that `METHODS` names."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from hnhub.pipeline.job import Job, Stage
-from hnhub.pipeline.parameters import CANDIDATES
+from hnhub.pipeline.parameters import Identity, Parameters, prompt_hashes
 from hnhub.records import METHODS, Recipe
 
-__all__ = ["candidate_sources", "candidates_stage", "sources_of"]
+__all__ = [
+    "CANDIDATES",
+    "BM25Parameters",
+    "CandidatesParameters",
+    "CrossEncoderParameters",
+    "DenseParameters",
+    "HybridParameters",
+    "WrittenParameters",
+    "candidate_sources",
+    "candidates_stage",
+    "sources_of",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatesParameters(Parameters):
+    """Of `candidates/<method>`."""
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """What the method's candidates are made from in this build."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenParameters(CandidatesParameters):
+    """`candidates/llm`, `candidates/llm-pos` and `candidates/llm-graded`."""
+
+    VERSION: ClassVar[int] = 3
+    model: Identity | None
+    prompts: Mapping[str, str]
+    sampling: tuple[float, float]
+    negatives: int
+    seed: int
+    language: str | None
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """Who writes, and how many."""
+        recipe, task = job.recipe, METHODS[method].task
+        assert task
+        return cls(
+            model=job.model.identity if job.model else None,
+            prompts=prompt_hashes(job, task),
+            sampling=(recipe.temperature, recipe.top_p),
+            negatives=recipe.negatives,
+            seed=recipe.seed,
+            language=recipe.language,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BM25Parameters(CandidatesParameters):
+    """`candidates/bm25`."""
+
+    VERSION: ClassVar[int] = 3
+    depth: int
+    settings: Identity
+    language: str | None
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """Settings, and the version of an engine that is not ours. Raises MissingExtra for one that is not there."""
+        from hnhub.bm25.open import identity
+
+        recipe = job.recipe
+        return cls(depth=recipe.depth, settings=identity(recipe.bm25), language=recipe.language)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseParameters(CandidatesParameters):
+    """`candidates/dense`."""
+
+    VERSION: ClassVar[int] = 3
+    depth: int
+    bi_encoder: Identity
+    faiss: str | None
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """The model with its prompts. May ask the Hub for its revision."""
+        from hnhub.negatives.dense import DEFAULT_BI_ENCODER, identity
+
+        recipe = job.recipe
+        return cls(depth=recipe.depth, bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER), faiss=recipe.faiss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridParameters(CandidatesParameters):
+    """`candidates/hybrid`."""
+
+    VERSION: ClassVar[int] = 3
+    depth: int
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """How deep; the rest is its sources'."""
+        return cls(depth=job.recipe.depth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEncoderParameters(CandidatesParameters):
+    """`candidates/ce`."""
+
+    VERSION: ClassVar[int] = 3
+    depth: int
+    cross_encoder: Identity
+
+    @classmethod
+    def of(cls, job: Job, method: str) -> Self:
+        """The scorer. May ask the Hub for its revision."""
+        from hnhub.negatives.cross_encoder import identity
+
+        return cls(depth=job.recipe.depth, cross_encoder=identity(job.recipe.cross_encoder))
+
+
+CANDIDATES: Mapping[str, type[CandidatesParameters]] = {
+    "llm": WrittenParameters,
+    "llm-pos": WrittenParameters,
+    "llm-graded": WrittenParameters,
+    "bm25": BM25Parameters,
+    "dense": DenseParameters,
+    "hybrid": HybridParameters,
+    "ce": CrossEncoderParameters,
+}
+"""By method, those of its candidates."""
 
 
 def candidate_sources(recipe: Recipe) -> list[str]:
@@ -59,4 +185,4 @@ def candidates_stage(job: Job, method: str) -> Stage:
         return facts
 
     needs = ("corpus", "queries", *(f"candidates/{source}" for source in sources))
-    return Stage(f"candidates/{method}", needs, partial(CANDIDATES[method], job, method), make)
+    return Stage(f"candidates/{method}", needs, partial(CANDIDATES[method].of, job, method), make)

@@ -3,7 +3,7 @@
 Raise a class's VERSION when its stage's output changes for the same input.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,20 +14,15 @@ if TYPE_CHECKING:
     from hnhub.pipeline.job import Job
 
 __all__ = [
-    "CANDIDATES",
-    "BM25Parameters",
     "CorpusParameters",
-    "CrossEncoderParameters",
     "DatasetParameters",
-    "DenseParameters",
-    "HybridParameters",
+    "Identity",
     "JudgementsParameters",
     "NegativesParameters",
     "Parameters",
     "QueriesParameters",
     "QueryWriting",
-    "WrittenParameters",
-    "code_version",
+    "prompt_hashes",
 ]
 
 Identity = Mapping[str, Any]
@@ -109,7 +104,7 @@ def _query_writing(job: "Job") -> QueryWriting:
     recipe = job.recipe
     return QueryWriting(
         models=tuple(model.identity for model in job.models),
-        prompts=_prompts(job, *query_tasks(recipe)),
+        prompts=prompt_hashes(job, *query_tasks(recipe)),
         sampling=(recipe.temperature, recipe.top_p),
         styles=recipe.query_styles,
         per_passage=recipe.per_passage,
@@ -117,110 +112,6 @@ def _query_writing(job: "Job") -> QueryWriting:
         round_trip=recipe.round_trip,
         bm25=identity(recipe.bm25) if recipe.round_trip else None,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenParameters(Parameters):
-    """`candidates/llm`, `candidates/llm-pos` and `candidates/llm-graded`."""
-
-    VERSION: ClassVar[int] = 3
-    model: Identity | None
-    prompts: Mapping[str, str]
-    sampling: tuple[float, float]
-    negatives: int
-    seed: int
-    language: str | None
-
-    @classmethod
-    def of(cls, job: "Job", method: str) -> "WrittenParameters":
-        """Who writes, and how many."""
-        recipe, task = job.recipe, METHODS[method].task
-        assert task
-        return cls(
-            model=job.model.identity if job.model else None,
-            prompts=_prompts(job, task),
-            sampling=(recipe.temperature, recipe.top_p),
-            negatives=recipe.negatives,
-            seed=recipe.seed,
-            language=recipe.language,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class BM25Parameters(Parameters):
-    """`candidates/bm25`."""
-
-    VERSION: ClassVar[int] = 3
-    depth: int
-    settings: Identity
-    language: str | None
-
-    @classmethod
-    def of(cls, job: "Job", _: str) -> "BM25Parameters":
-        """Settings, and the version of an engine that is not ours. Raises MissingExtra for one that is not there."""
-        from hnhub.bm25.open import identity
-
-        recipe = job.recipe
-        return cls(depth=recipe.depth, settings=identity(recipe.bm25), language=recipe.language)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenseParameters(Parameters):
-    """`candidates/dense`."""
-
-    VERSION: ClassVar[int] = 3
-    depth: int
-    bi_encoder: Identity
-    faiss: str | None
-
-    @classmethod
-    def of(cls, job: "Job", _: str) -> "DenseParameters":
-        """The model with its prompts. May ask the Hub for its revision."""
-        from hnhub.negatives.dense import DEFAULT_BI_ENCODER, identity
-
-        recipe = job.recipe
-        return cls(depth=recipe.depth, bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER), faiss=recipe.faiss)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HybridParameters(Parameters):
-    """`candidates/hybrid`."""
-
-    VERSION: ClassVar[int] = 3
-    depth: int
-
-    @classmethod
-    def of(cls, job: "Job", _: str) -> "HybridParameters":
-        """How deep; the rest is its sources'."""
-        return cls(depth=job.recipe.depth)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossEncoderParameters(Parameters):
-    """`candidates/ce`."""
-
-    VERSION: ClassVar[int] = 3
-    depth: int
-    cross_encoder: Identity
-
-    @classmethod
-    def of(cls, job: "Job", _: str) -> "CrossEncoderParameters":
-        """The scorer. May ask the Hub for its revision."""
-        from hnhub.negatives.cross_encoder import identity
-
-        return cls(depth=job.recipe.depth, cross_encoder=identity(job.recipe.cross_encoder))
-
-
-CANDIDATES: Mapping[str, Callable[["Job", str], Parameters]] = {
-    "llm": WrittenParameters.of,
-    "llm-pos": WrittenParameters.of,
-    "llm-graded": WrittenParameters.of,
-    "bm25": BM25Parameters.of,
-    "dense": DenseParameters.of,
-    "hybrid": HybridParameters.of,
-    "ce": CrossEncoderParameters.of,
-}
-"""By method, those of its candidates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,29 +196,8 @@ class DatasetParameters(Parameters):
         return cls(recipe=job.recipe.as_dict(), dataset_version=job.version, rights=job.rights, marks=marks)
 
 
-def code_version(stage: str) -> int:
-    """The version of the code behind a stage."""
-    return (_OF_CANDIDATES.get(stage) or _OF_KIND[stage.partition("/")[0]]).VERSION
-
-
-_OF_KIND: Mapping[str, type[Parameters]] = {
-    "corpus": CorpusParameters,
-    "queries": QueriesParameters,
-    "judgements": JudgementsParameters,
-    "negatives": NegativesParameters,
-    "dataset": DatasetParameters,
-}
-_OF_CANDIDATES: Mapping[str, type[Parameters]] = {
-    "candidates/llm": WrittenParameters,
-    "candidates/llm-pos": WrittenParameters,
-    "candidates/bm25": BM25Parameters,
-    "candidates/dense": DenseParameters,
-    "candidates/hybrid": HybridParameters,
-    "candidates/ce": CrossEncoderParameters,
-}
-
-
-def _prompts(job: "Job", *tasks: str) -> dict[str, str]:
+def prompt_hashes(job: "Job", *tasks: str) -> dict[str, str]:
+    """By task."""
     return {task: job.prompts[task].sha256 for task in tasks}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
 from hnhub.pipeline.job import Job, Stage
-from hnhub.pipeline.miners import candidate_sources, candidates_stage
+from hnhub.pipeline.miners import CANDIDATES, candidate_sources, candidates_stage
 from hnhub.pipeline.parameters import (
     CorpusParameters,
     DatasetParameters,
@@ -23,7 +23,6 @@ from hnhub.pipeline.parameters import (
     NegativesParameters,
     Parameters,
     QueriesParameters,
-    code_version,
 )
 from hnhub.progress import Event, Used, in_stage, tell
 from hnhub.stages import StageRecord, content_of, facts_of, finished, lock, run_stage, waiting_lock
@@ -100,6 +99,21 @@ def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None
             if record:
                 records[stage.name] = record
     return {stage.name: records.get(stage.name) for stage in steps}
+
+
+def _code_version(stage: str) -> int:
+    """The version of the code behind a stage."""
+    kind, _, method = stage.partition("/")
+    return (CANDIDATES[method] if kind == "candidates" else _PARAMETERS[kind]).VERSION
+
+
+_PARAMETERS: Mapping[str, type[Parameters]] = {
+    "corpus": CorpusParameters,
+    "queries": QueriesParameters,
+    "judgements": JudgementsParameters,
+    "negatives": NegativesParameters,
+    "dataset": DatasetParameters,
+}
 
 
 def _parts(stage: Stage, own: Parameters, records: Mapping[str, StageRecord]) -> dict[str, object]:
@@ -222,7 +236,7 @@ def _dataset(job: Job) -> Stage:
             review=job.marks.facts() if job.marks else None,
             built=made_with(
                 models=[model.identity for model in job.models],
-                code={name: code_version(name) for name in (*needs, "dataset")},
+                code={name: _code_version(name) for name in (*needs, "dataset")},
                 stages={name: content_of(job.folder / name) for name in needs},
                 marks=job.marks,
                 publishes_text=publish_text,
