@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(body: dict) -> str:
-    """A query of words of the passage, a negative around words of the query, or a grade, as the request's schema asks."""
+    """A query of words of the passage, a negative around words of the query, a grade or a list of them, as the request's schema asks."""
     text = body["messages"][-1]["content"]
     words = re.findall(r"[A-Za-z]{4,}", text)
     draw = int(hashlib.sha256(json.dumps([text, body.get("seed")]).encode()).hexdigest()[:8], 16)
@@ -84,6 +84,9 @@ def answer(body: dict) -> str:
     if '"query"' in json.dumps(body.get("response_format", {})):
         return json.dumps({"query": "what about " + " ".join(picked).lower()})
     if '"relevance"' in json.dumps(body.get("response_format", {})):
+        if numbered := re.findall(r"^\[\d+\] ", text, flags=re.MULTILINE):  # a list of passages
+            grades = [(draw >> (2 * place)) % 4 for place in range(len(numbered))]
+            return json.dumps({"answer": picked[0], "relevance": grades})
         return json.dumps({"relevance": draw % 4})
     return json.dumps(
         {"negative": f"Case {draw}: nothing here on {' or '.join(picked)} says more than that they exist."}

@@ -21,6 +21,7 @@ VALUES = {
     "negative-pos": ("query", "positive"),
     "graded": ("query", "positive"),
     "judge": ("query", "passage"),
+    "judge-list": ("query", "positive", "passages"),
 }
 EVERY = [(task, family) for task in VALUES for family in families(task)]
 

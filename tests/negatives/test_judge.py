@@ -1,5 +1,7 @@
 """Judges: what they are shown, what their verdicts do to the negatives, and the real small models as judges."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Answer, Request
 from hnhub.negatives.choose import make_negatives
 from hnhub.negatives.judge import Judge, cross_encoder_judge, llm_judge, make_judgements
+from hnhub.negatives.judge_lists import cascade_judge, listwise_judge
 from hnhub.records import Provenance, Recipe
 from hnhub.schema import CANDIDATES, JUDGEMENTS, QRELS
 from small_miners import write_cross_encoder, write_inputs, write_ranking
@@ -72,6 +75,48 @@ def judged(
 
 def ask(model: Any) -> Judge:
     return llm_judge(model, find_prompt("judge"), seed=0)
+
+
+class Lists:
+    """A model that grades numbered passages by their titles; a query of `without` gets one grade too few."""
+
+    def __init__(self, grades: dict[str, int], without: str | None = None) -> None:
+        self.grades, self.without = grades, without
+        self.asked: list[Request] = []
+
+    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        for request in requests:
+            self.asked.append(request)
+            passages = re.findall(r"^\[\d+\] (\w+)", request.messages[-1].content, flags=re.MULTILINE)
+            found = [self.grades.get(title, 0) for title in passages]
+            if self.without and request.id.startswith(self.without):
+                found.pop()
+            by = Provenance("judge", model="lists", revision="1", seed=request.seed)
+            said = {"answer": "It is so.", "relevance": found}
+            yield Answer(request, json.dumps(said), said, None, 90, 9, by, cached=False)
+
+
+def test_a_querys_passages_are_judged_in_one_request(folder: Path) -> None:
+    model = Lists({"Rain": 2, "Moon": 3, "Steel": 1}, without="q3")
+    facts, judgements, *_ = judged(folder, listwise_judge(model, find_prompt("judge-list"), seed=0))
+    assert (facts["judged"], facts["asked"], facts["prompt_tokens"]) == (11, 3, 270)
+    assert judgements["score"].to_list()[:7] == [2.0, 3.0, 1.0, 0.0, 3.0, 2.0, 0.0]
+    assert judgements["verdict"].to_list()[:4] == ["drop", "promote", "keep", "keep"]
+    assert set(judgements.filter(query_id="q3")["reason"]) == {"judge_failed"}
+    assert set(judgements.filter(query_id="q3")["detail"]) == {"3 grades for 4 passages"}
+
+
+def test_the_strong_judge_is_asked_of_what_the_weak_one_would_not_keep(folder: Path) -> None:
+    weak = ask(Grades({"Rain": 2, "Moon": 3, "Bread": 2}))
+    strong = Lists({"Moon": 3, "Bread": 1}, without="q3")
+    facts, judgements, *_ = judged(folder, cascade_judge(weak, listwise_judge(strong, find_prompt("judge-list"), 0)))
+    shown = [re.findall(r"^\[\d+\] (\w+)", one.messages[-1].content, flags=re.MULTILINE) for one in strong.asked]
+    assert shown == [["Rain", "Moon"], ["Moon", "Rain"], ["Bread", "Moon", "Rain"]]
+    assert judgements.filter(query_id="q1")["verdict"].to_list() == ["keep", "promote", "keep", "keep"]
+    assert judgements["detail"][0] == "relevance 2; relevance 0"
+    # Without an answer of the strong judge the weak one's word stands.
+    assert judgements.filter(query_id="q3")["verdict"].to_list() == ["drop", "promote", "drop", "keep"]
+    assert facts["asked"] == 11 + 3
 
 
 def test_verdicts_are_kept_and_obeyed(folder: Path) -> None:

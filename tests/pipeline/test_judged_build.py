@@ -81,6 +81,24 @@ def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hn
     assert hnhub("validate", folder / "dataset").returncode == 0
 
 
+def test_a_language_model_judges_a_querys_candidates_at_once(
+    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Run
+) -> None:
+    given = options(
+        corpus, tmp_path, "--method", "bm25", "--judge", "listwise", "--queries", 12, "--endpoint", endpoint
+    )
+    planned = {step["stage"]: step for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]}
+    built = hnhub("build", *given, "--json")
+    assert built.returncode == 0, built.stderr
+    facts = json.loads((tmp_path / "made" / "judgements" / "bm25" / "stage.json").read_text())
+    assert planned["judgements/bm25"]["requests"] == facts["asked"] == 12
+    assert (facts["judged"], facts["judge_failed"]) == (48, 0)
+    assert min(facts["keep"], facts["drop"], facts["promote"]) > 0
+    card = (tmp_path / "made" / "dataset" / "README.md").read_text()
+    assert "judged by a language model, all candidates of a query at once" in card
+    assert hnhub("validate", tmp_path / "made" / "dataset").returncode == 0
+
+
 @pytest.mark.slow
 def test_a_cross_encoder_judges(corpus: Path, tmp_path: Path, hnhub: Run) -> None:
     given = options(corpus, tmp_path, "--method", "bm25", "--judge", "ce", "--cross-encoder", "local", "--queries", 4)

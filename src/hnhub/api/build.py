@@ -23,7 +23,7 @@ from hnhub.pipeline.job import Job
 from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
-from hnhub.records import METHODS, BM25Settings, Recipe, RecipeOptions
+from hnhub.records import JUDGES, METHODS, BM25Settings, Recipe, RecipeOptions
 from hnhub.records.options import check_values
 from hnhub.stages import canonical_json, fingerprint, waiting_lock
 from hnhub.text.names import meant
@@ -43,7 +43,7 @@ class MakingOptions(TypedDict, total=False):
     bm25: BM25Settings | Mapping[str, str | float | None]
     """BM25's settings, or what differs from the builder's."""
     prompts: Mapping[str, str | os.PathLike[str]]
-    """Prompt files of your own, by task: query, query.<style>, query-judge, negative, negative-pos, graded, judge."""
+    """Prompt files of your own, by task: query, query.<style>, query-judge, negative, negative-pos, graded, judge, judge-list."""
     query_styles: Mapping[str, float]
     """Styles of written queries with their shares, e.g. {"question": 0.5, "keyword": 0.5}; the numbers are kept exactly."""
     endpoint: str | Sequence[str]
@@ -197,8 +197,8 @@ def _check_recipe(recipe: Recipe) -> None:
             raise UsageError(f"query style {style} has the share {share:g}", do="give one above 0, or leave it out")
     check_values(recipe)
     last = recipe.rank_max or recipe.depth
-    if recipe.judge == "ce" and recipe.max_percent is None and recipe.max_margin is None:
-        raise UsageError("--judge ce has no limit to judge by", do="give --max-percent or --max-margin")
+    if recipe.judge and JUDGES[recipe.judge].scores and recipe.max_percent is None and recipe.max_margin is None:
+        raise UsageError(f"--judge {recipe.judge} has no limit to judge by", do="give --max-percent or --max-margin")
     if not recipe.methods:
         raise UsageError("no method is named", do=f"choose among {', '.join(METHODS)}")
     mined = any(not METHODS[method].written for method in recipe.methods)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
@@ -18,7 +18,7 @@ from hnhub.negatives.judge import SHOWN
 from hnhub.negatives.llm import NEGATIVES_OF_A_GRADED
 from hnhub.pipeline.job import Job, Stage
 from hnhub.queries.styles import quotas
-from hnhub.records import METHODS, WRITTEN_QUERIES, contents, evaluation_splits
+from hnhub.records import JUDGES, METHODS, WRITTEN_QUERIES, contents, evaluation_splits
 
 if TYPE_CHECKING:
     from hnhub.stages import StageRecord
@@ -166,7 +166,8 @@ def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[s
     """Measure what the stages that are to do need, and note how."""
     speeds, recipe = _Speeds(), job.recipe
     for stage in to_do:
-        method = "judge" if stage.startswith("judgements/") and recipe.judge == "llm" else _ASKING.get(stage)
+        asked = recipe.judge and JUDGES[recipe.judge].task and stage.startswith("judgements/")
+        method = "judge" if asked else _ASKING.get(stage)
         if method is None or (stage == "queries" and recipe.queries_from != "llm"):
             continue
         if speed := _asking_speed(job, method):
@@ -186,7 +187,9 @@ def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[s
         speeds.dense = _measured("dense", lambda: dense_speed(model, sample), notes)
         if speeds.dense:
             notes.append(f"dense: measured on {speeds.dense.measured:,} passages here, on one device, scaled")
-    if "candidates/ce" in to_do or (recipe.judge == "ce" and any(name.startswith("judgements/") for name in to_do)):
+    if "candidates/ce" in to_do or (
+        recipe.judge and JUDGES[recipe.judge].scores and any(name.startswith("judgements/") for name in to_do)
+    ):
         speeds.pairs = _measured("cross-encoder", lambda: pair_speed(recipe.cross_encoder, sample), notes)
         if speeds.pairs:
             notes.append(f"cross-encoder: measured on {speeds.pairs.measured:,} pairs here, on one device, scaled")
@@ -217,10 +220,7 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
     if stage == "candidates" and (task := METHODS[method].task):
         return _asking(name, _tokens(job, corpus, task, queries * _asks(method, recipe.negatives)), speed)
     if stage == "judgements":
-        shown = recipe.negatives if METHODS[method].written else min(SHOWN * recipe.negatives, recipe.depth)
-        if recipe.judge == "llm":
-            return _asking(name, _tokens(job, corpus, "judge", queries * shown), speed)
-        return _scoring(name, queries * (shown + 1), speeds)
+        return _judging(name, job, corpus, queries, speeds)
     if name == "candidates/ce":
         return _scoring(name, queries * (recipe.depth + 1), speeds)
     work = {
@@ -232,6 +232,23 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
     if found and corpus.documents:
         seconds = corpus.documents * found.document + queries * (found.query + corpus.documents * found.product)
     return Step(name, "to do", work, seconds=seconds)
+
+
+def _judging(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
+    """Of a judge; of a cascade at most, since how much is doubtful nobody knows before."""
+    recipe, method = job.recipe, name.partition("/")[2]
+    kind = JUDGES[recipe.judge or "llm"]
+    shown = recipe.negatives if METHODS[method].written else min(SHOWN * recipe.negatives, recipe.depth)
+    scored = _scoring(name, queries * (shown + 1), speeds)
+    if kind.task is None:
+        return scored
+    tokens = _tokens(job, corpus, kind.task, queries if kind.one_request else queries * shown, shown)
+    asked = _asking(name, tokens, speeds.asking.get(name))
+    if not kind.scores:
+        return asked
+    known = asked.seconds is not None and scored.seconds is not None
+    seconds = (asked.seconds or 0) + (scored.seconds or 0) if known else None
+    return replace(asked, work=f"{scored.work}; at most so many requests", seconds=seconds)
 
 
 def _asks(method: str, negatives: int) -> int:
@@ -264,12 +281,14 @@ def _query_tokens(job: Job, corpus: _Corpus, queries: int) -> Estimate:
     )
 
 
-def _tokens(job: Job, corpus: _Corpus, task: str, requests: int) -> Estimate:
+def _tokens(job: Job, corpus: _Corpus, task: str, requests: int, shown: int = 1) -> Estimate:
     prompt = job.prompts[task]
     passages = corpus.sample[:_PROMPTS]
     made_up = {"query": "a question of about ten words, as queries usually are"}
     texts = [name for name in prompt.placeholders if name != "query"]
     values = [{**dict.fromkeys(texts, one), **made_up} for one in passages] if texts else [made_up]
+    if "passages" in texts:
+        values = [{**value, "passages": "\n\n".join([value["passages"]] * shown)} for value in values]
     values = [{name: value[name] for name in prompt.placeholders} for value in values]
     sample = [
         Request(

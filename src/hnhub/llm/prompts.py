@@ -2,7 +2,7 @@
 
 A file `prompt_files/<task>.toml` (family `question`, the default) or `prompt_files/<task>.<family>.toml`, or one of the user's own, holds
 
-    task = "query"              # query, query-judge, negative, negative-pos, graded or judge
+    task = "query"              # query, query-judge, negative, negative-pos, graded, judge or judge-list
     max_tokens = 96             # of the answer, above what the schema's maxLength can need
     schema = '''{...}'''        # JSON schema of the answer; leave it out for free text
     [limits]                    # optional: a longer value is cut to so many characters (hnhub.text.shorten)
@@ -33,7 +33,7 @@ from hnhub.text.shorten import shorten
 
 __all__ = ["DEFAULT_FAMILY", "STYLES", "Prompt", "Task", "families", "find_prompt", "read_prompt"]
 
-Task = Literal["query", "query-judge", "negative", "negative-pos", "graded", "judge"]
+Task = Literal["query", "query-judge", "negative", "negative-pos", "graded", "judge", "judge-list"]
 
 DEFAULT_FAMILY = "question"
 
@@ -47,6 +47,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "negative-pos": ("query", "positive"),
     "graded": ("query", "positive"),
     "judge": ("query", "passage"),
+    "judge-list": ("query", "positive", "passages"),
 }
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {"query": ("second",)}
 # The member of a schema's answer that holds what the task is after; `negatives` is a list of them.
@@ -57,6 +58,7 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "negative-pos": ("negative", "negatives"),
     "graded": ("relevance_3", "relevance_2", "relevance_1", "relevance_0"),
     "judge": ("relevance",),
+    "judge-list": ("relevance",),
 }
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _KEYS = frozenset({"task", "max_tokens", "schema", "limits", "messages"})

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.llm.prompts import Prompt
-from hnhub.llm.types import LanguageModel, Request
+from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._eligible import Eligible, eligible_candidates
 from hnhub.negatives.cut import BY_GRADE, cut
 from hnhub.progress import report
@@ -19,13 +19,25 @@ from hnhub.records import Provenance, Recipe, Verdict
 from hnhub.schema import JUDGEMENTS, arrow_schema
 from hnhub.stages import fingerprint
 
-__all__ = ["REASONS", "SHOWN", "Judge", "Judging", "cross_encoder_judge", "llm_judge", "make_judgements"]
+__all__ = [
+    "FAILED",
+    "REASONS",
+    "SHOWN",
+    "Judge",
+    "Judging",
+    "Row",
+    "cross_encoder_judge",
+    "llm_judge",
+    "make_judgements",
+    "tokens_of",
+]
 
 SHOWN = 2
 """Candidates that a judge is shown for each negative that is wanted: so many may be vetoed before a query comes short."""
 
 REASONS: dict[Verdict, str | None] = {"keep": None, "drop": "judged_relevant", "promote": "judged_positive"}
-_FAILED = "judge_failed"
+FAILED = "judge_failed"
+"""The reason of what is kept because there was no answer."""
 
 Row = dict[str, Any]
 """A row of JUDGEMENTS without query and candidate, with `tokens` where a language model was asked."""
@@ -75,21 +87,28 @@ def make_judgements(
             rows = []
             for number, ((one, at), row) in enumerate(zip(pairs, judging(pairs), strict=True), 1):
                 document_id, text = one.candidates[at]
-                totals.update(row.pop("tokens", {}))
-                totals[_FAILED if row["reason"] == _FAILED else row["verdict"]] += 1
-                made_by = {name: getattr(row["provenance"], name) for name in made_by}
+                asked = row.pop("tokens", {})
+                totals.update(asked)
+                totals[FAILED if row["reason"] == FAILED else row["verdict"]] += 1
+                if asked or not totals["asked"]:  # of two judges the language model
+                    made_by = {name: getattr(row["provenance"], name) for name in made_by}
                 provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
                 told = {"document_id": document_id, "text": text if document_id is None else None}
                 rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
                 report("judged of this batch", number, len(pairs), unit="pairs", dropped=_dropped(totals))
             writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
-    verdicts = {name: totals.pop(name, 0) for name in (*REASONS, _FAILED)}
+    verdicts = {name: totals.pop(name, 0) for name in (*REASONS, FAILED)}
     counts = {"shown": shown, "judged": sum(verdicts.values()), **verdicts, **totals}
     return {"judge": recipe.judge, "method": method, **made_by, **counts}
 
 
 def _dropped(totals: Counter[str]) -> dict[str, int]:
     return {reason: totals[verdict] for verdict, reason in REASONS.items() if reason and totals[verdict]}
+
+
+def tokens_of(answer: Answer) -> dict[str, int]:
+    """What a request counts for."""
+    return {"asked": 1, "prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
 
 
 def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
@@ -116,19 +135,14 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
     def judging(pairs: Sequence[tuple[Eligible, int]]) -> Iterator[Row]:
         for answer in model.ask(ask(one, at) for one, at in pairs):
             said = prompt.texts(answer)
-            tokens = {
-                "asked": 1,
-                "prompt_tokens": answer.prompt_tokens,
-                "completion_tokens": answer.completion_tokens,
-            }
-            row: Row = {"score": None, "provenance": answer.provenance, "tokens": tokens}
+            row: Row = {"score": None, "provenance": answer.provenance, "tokens": tokens_of(answer)}
             if said and said[0] in ("0", "1", "2", "3"):
                 verdict = BY_GRADE[int(said[0])]
                 row |= {"score": float(said[0]), "detail": f"relevance {said[0]}"}
                 yield {**row, "verdict": verdict, "reason": REASONS[verdict]}
             else:
                 detail = answer.failure or "the answer is no grade from 0 to 3"
-                yield {**row, "verdict": "keep", "reason": _FAILED, "detail": detail}
+                yield {**row, "verdict": "keep", "reason": FAILED, "detail": detail}
 
     return lambda _: nullcontext(judging)  # answers are in the journal
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hnhub.pipeline.tasks import query_tasks
-from hnhub.records import METHODS, Recipe
+from hnhub.records import JUDGES, METHODS, Recipe
 
 if TYPE_CHECKING:
     from hnhub.pipeline.job import Job
@@ -135,17 +135,19 @@ class JudgementsParameters(Parameters):
         from hnhub.negatives.cross_encoder import identity
 
         recipe = job.recipe
-        asked = job.model if recipe.judge == "llm" else None
+        assert recipe.judge
+        kind = JUDGES[recipe.judge]
+        asked = job.model if kind.task else None
         return cls(
             judge=recipe.judge,
-            cross_encoder=identity(recipe.cross_encoder) if recipe.judge == "ce" else None,
+            cross_encoder=identity(recipe.cross_encoder) if kind.scores else None,
             model=asked.identity if asked else None,
-            prompt=job.prompts["judge"].sha256 if asked else None,
+            prompt=job.prompts[kind.task].sha256 if kind.task else None,
             negatives=recipe.negatives,
             seed=recipe.seed,
             language=recipe.language,
             sampling=(recipe.sampling, recipe.rank_min, recipe.rank_max),
-            cut=_cut(recipe) if METHODS[method].scores_positive or recipe.judge == "ce" else None,
+            cut=_cut(recipe) if METHODS[method].scores_positive or kind.scores else None,
         )
 
 

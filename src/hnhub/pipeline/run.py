@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hnhub.corpus.load import make_corpus
 from hnhub.engine.local import once
@@ -25,7 +25,11 @@ from hnhub.pipeline.parameters import (
     QueriesParameters,
 )
 from hnhub.progress import Event, Used, in_stage, tell
+from hnhub.records import JUDGES
 from hnhub.stages import StageRecord, content_of, facts_of, finished, lock, run_stage, waiting_lock
+
+if TYPE_CHECKING:
+    from hnhub.negatives.judge import Judge
 
 __all__ = ["run", "stages", "status"]
 
@@ -149,20 +153,13 @@ def _queries(job: Job) -> Stage:
 
 
 def _judgements(job: Job, method: str) -> Stage:
-    recipe = job.recipe
-
     def make(out: Path, work: Path) -> Mapping[str, Any]:
-        from hnhub.negatives.judge import cross_encoder_judge, llm_judge, make_judgements
+        from hnhub.negatives.judge import make_judgements
 
-        if recipe.judge == "ce":
-            judge = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
-        else:
-            assert job.model is not None
-            judge = llm_judge(job.model, job.prompts["judge"], recipe.seed)
         return make_judgements(
             out,
             work,
-            judge=judge,
+            judge=_judge(job),
             method=method,
             candidates=job.candidates(method)[method],
             documents=job.documents,
@@ -175,6 +172,21 @@ def _judgements(job: Job, method: str) -> Stage:
 
     needs = ("corpus", "queries", f"candidates/{method}")
     return Stage(f"judgements/{method}", needs, partial(JudgementsParameters.of, job, method), make)
+
+
+def _judge(job: Job) -> "Judge":
+    from hnhub.negatives.judge import cross_encoder_judge, llm_judge
+    from hnhub.negatives.judge_lists import cascade_judge, listwise_judge
+
+    recipe = job.recipe
+    assert recipe.judge
+    kind = JUDGES[recipe.judge]
+    scoring = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
+    if kind.task is None:
+        return scoring
+    assert job.model is not None
+    asking = (listwise_judge if kind.one_request else llm_judge)(job.model, job.prompts[kind.task], recipe.seed)
+    return cascade_judge(scoring, asking) if kind.scores else asking
 
 
 def _negatives(job: Job, method: str) -> Stage:

@@ -1,6 +1,6 @@
 """What a recipe asks a language model to do."""
 
-from hnhub.records import METHODS, Recipe
+from hnhub.records import JUDGES, METHODS, Recipe
 
 __all__ = ["prompt_tasks", "query_tasks"]
 
@@ -8,7 +8,7 @@ __all__ = ["prompt_tasks", "query_tasks"]
 def prompt_tasks(recipe: Recipe) -> tuple[str, ...]:
     """The tasks that this recipe asks a language model to do."""
     written = [METHODS[method].task for method in METHODS if method in recipe.methods]
-    judge = "judge" if recipe.judge == "llm" else None
+    judge = JUDGES[recipe.judge].task if recipe.judge else None
     return tuple(task for task in (*query_tasks(recipe), *written, judge) if task)
 
 

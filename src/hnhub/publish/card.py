@@ -11,7 +11,7 @@ import polars as pl
 from hnhub import schema
 from hnhub.errors import InputError
 from hnhub.publish.licences import flags, hub_licence
-from hnhub.records import METHODS, WRITTEN_QUERIES
+from hnhub.records import JUDGES, METHODS, WRITTEN_QUERIES
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,6 +33,7 @@ def render_card(facts: Mapping[str, Any]) -> str:
             "flags": _flags(facts),
             "citation": citation(facts),
             "ways": METHODS,
+            "judge_says": JUDGES[judge].says if (judge := facts["recipe"].get("judge")) else None,
             "facts_left_out": facts["left_out"],
             "query_limit": facts["recipe"]["queries"] or WRITTEN_QUERIES,
             "written": any(METHODS[method].written for method in facts["methods"]),

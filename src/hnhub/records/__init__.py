@@ -1,11 +1,12 @@
 """The nouns. Large tables stay in Parquet (columns in `hnhub.schema`); these are single rows of them, and decisions."""
 
 from hnhub.records.bm25_settings import BM25Settings
-from hnhub.records.methods import LEVEL_REASONS, METHODS, PAPER_METHODS, Method
+from hnhub.records.methods import JUDGES, LEVEL_REASONS, METHODS, PAPER_METHODS, JudgeKind, Method
 from hnhub.records.nouns import Document, Drop, Provenance, Verdict, contents, evaluation_splits, parent_of
 from hnhub.records.recipe import WRITTEN_QUERIES, MiningOptions, Recipe, RecipeOptions
 
 __all__ = [
+    "JUDGES",
     "LEVEL_REASONS",
     "METHODS",
     "PAPER_METHODS",
@@ -13,6 +14,7 @@ __all__ = [
     "BM25Settings",
     "Document",
     "Drop",
+    "JudgeKind",
     "Method",
     "MiningOptions",
     "Provenance",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["LEVEL_REASONS", "METHODS", "PAPER_METHODS", "Method"]
+__all__ = ["JUDGES", "LEVEL_REASONS", "METHODS", "PAPER_METHODS", "JudgeKind", "Method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,43 @@ METHODS: Mapping[str, Method] = {
 
 LEVEL_REASONS: Mapping[str, str] = {"drop": "written_relevant", "promote": "written_positive"}
 """By verdict, why a passage that was written at a level of relevance is no negative. Its level is learnt from all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeKind:
+    """Who looks at what would become negatives."""
+
+    says: str
+    """Who judged and by what, in the words of the card."""
+    task: str | None = None
+    """Of a language model: what it is asked for."""
+    scores: bool = False
+    """A cross-encoder scores every candidate, beside the positive."""
+    one_request: bool = False
+    """The language model sees a query's candidates all at once."""
+
+
+_GRADES = "on a scale of relevance from 0 to 3: 2 was dropped, 3 promoted to a possible second positive"
+JUDGES: Mapping[str, JudgeKind] = {
+    "llm": JudgeKind(says=f"a language model, {_GRADES}", task="judge"),
+    "listwise": JudgeKind(
+        says=f"a language model, all candidates of a query at once and by the answer that its positive gives, {_GRADES}",
+        task="judge-list",
+        one_request=True,
+    ),
+    "ce": JudgeKind(
+        says="a cross-encoder, which scored them beside the positive: what came too near to it was dropped, what came as high "
+        "was promoted to a possible second positive",
+        scores=True,
+    ),
+    "cascade": JudgeKind(
+        says="a cross-encoder, which scored them beside the positive, and what came too near to it by a language model, all at "
+        f"once and by the answer that the positive gives, {_GRADES}",
+        task="judge-list",
+        scores=True,
+        one_request=True,
+    ),
+}
 
 PAPER_METHODS = ("llm", "bm25", "ce")
 """The three of arXiv 2504.21015; the command line's `all`."""

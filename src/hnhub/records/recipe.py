@@ -88,20 +88,27 @@ class Recipe:
     cross_encoder: str = option(
         "cross-encoder/ms-marco-MiniLM-L6-v2",
         "Common",
-        "ce's scorer, and --judge ce's. `local` is query likelihood under the embedded LLM.",
+        "ce's scorer, and that of --judge ce and cascade. `local` is query likelihood under the embedded LLM.",
         metavar="ID|local",
     )
     max_percent: float | None = option(
-        0.95, "Negatives", "ce and --judge ce: drop candidates over this share of the positive's score.", above=0
+        0.95,
+        "Negatives",
+        "ce, --judge ce and cascade: drop candidates over this share of the positive's score.",
+        above=0,
     )
     """NV-Retriever's TopK-PercPos."""
     max_margin: float | None = option(
-        None, "Negatives", "ce and --judge ce: drop candidates over the positive's score minus this instead.", least=0
-    )
-    judge: Literal["llm", "ce"] | None = option(
         None,
         "Negatives",
-        "Who looks at what would become negatives, and may veto: the LLM, or the cross-encoder by ce's rule.",
+        "ce, --judge ce and cascade: drop candidates over the positive's score minus this instead.",
+        least=0,
+    )
+    judge: Literal["llm", "listwise", "ce", "cascade"] | None = option(
+        None,
+        "Negatives",
+        "Who looks at what would become negatives, and may veto: the LLM, pair by pair or all of a query at once; the "
+        "cross-encoder by ce's rule; or it first, and the LLM (at once) on what it would not keep.",
         off="none",
     )
     promote: Literal["drop", "positive"] = option(
@@ -152,7 +159,7 @@ class MiningOptions(TypedDict, total=False):
     cross_encoder: str
     max_percent: float | None
     max_margin: float | None
-    judge: Literal["llm", "ce"] | None
+    judge: Literal["llm", "listwise", "ce", "cascade"] | None
     promote: Literal["drop", "positive"]
     sampling: Literal["top", "random", "weighted", "stratified"]
     rank_min: int
