@@ -10,7 +10,7 @@ from hnhub.progress.board import Board, Working
 from hnhub.progress.events import Event, Listener
 from hnhub.progress.pace import clock, figures
 
-__all__ = ["in_notebook"]
+__all__ = ["in_notebook", "line"]
 
 _EVERY = 0.3
 """Seconds between two changes."""
@@ -35,10 +35,9 @@ def in_notebook() -> Iterator[Listener]:
         nonlocal last
         board.hear(event)
         now = time.monotonic()
-        if event.state == "working" and not event.stages and (now - last >= _EVERY or event.done == event.total):
+        if event.state != "working" or now - last >= _EVERY or event.done == event.total:
             last = now
-            if working := board.working:
-                write(_line(event, working))
+            write(line(board.working) if board.working else "")
 
     try:
         yield show
@@ -46,11 +45,15 @@ def in_notebook() -> Iterator[Listener]:
         write("")
 
 
-def _line(event: Event, working: Working) -> str:
+def line(working: Working) -> str:
+    """What is at work, as HTML: a bar, and in words how far it is."""
+    event = working.event
+    if event is None:
+        return f"<progress></progress> {html.escape(working.stage or '')}"
     value = f' value="{event.done}" max="{event.total}"' if event.total else ""
-    head = f"{event.stage}, {event.what}" if event.stage else event.what
     told = figures(event, working.pace)
     if working.remaining is not None:
         told.append(f"{clock(working.remaining)} left")
-    words = f"{head}: {', '.join(told)}"
-    return f"<progress{value}></progress> {html.escape(words)}"
+    head = f"{event.stage}, {event.what}" if event.stage else event.what
+    words = html.escape(f"{head}: {', '.join(told)}")
+    return f"<progress{value}></progress> {words}"
