@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
+from hnhub.progress import report
 from hnhub.schema import DOCUMENTS
 
 __all__ = ["load_ids", "read_chunks", "read_contents"]
@@ -36,15 +37,17 @@ def read_contents(documents: Path) -> Iterator[tuple[pa.Array, pa.Array]]:
 def read_chunks(documents: Path, ids_path: Path) -> Iterator[pa.Array]:
     """Contents in chunks of some megabytes; the ids are written to `ids_path` on the way."""
     waiting: list[pa.Array] = []
-    size = 0
+    size = done = 0
     with pa.OSFile(str(ids_path), "wb") as sink, pa.ipc.new_file(sink, _IDS) as ids:
         for document_id, contents in read_contents(documents):
             ids.write(pa.record_batch([document_id], schema=_IDS))
             waiting.append(contents)
             size += contents.nbytes
+            done += len(contents)
             if size >= _CHUNK_BYTES:
                 yield pa.concat_arrays(waiting)
                 waiting, size = [], 0
+                report("indexing", done, pq.read_metadata(documents).num_rows, unit="documents")
     if waiting:
         yield pa.concat_arrays(waiting)
 

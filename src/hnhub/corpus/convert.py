@@ -13,6 +13,7 @@ from hnhub.corpus.layout import Layout
 from hnhub.corpus.parquet import DocumentWriter, write_table
 from hnhub.corpus.tables import Block, Column, read_blocks
 from hnhub.errors import InputError
+from hnhub.progress import report
 from hnhub.records import Drop
 from hnhub.schema import LEDGER, QRELS, QUERIES
 
@@ -124,6 +125,7 @@ def _write_documents(path: Path, sources: Sequence[Path], columns: Sequence[Colu
                 empty += gone["document_id"].to_list()
                 rows = rows.filter(~blank)
             writer.write(rows)
+            report("documents read", writer.rows, unit="documents", dropped={"empty": len(empty)} if empty else None)
     _check_unique(hashes, sources, columns, "document")
     if not writer.rows:
         raise InputError(f"{sources[0]}: holds no document with a title or a text", do="check the file and its columns")

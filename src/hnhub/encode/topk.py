@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hnhub.progress import report
+
 if TYPE_CHECKING:
     import torch
 
@@ -43,6 +45,7 @@ def top_k(
             rows = slice(number * _BLOCK, number * _BLOCK + len(block))
             np.matmul(block, tile.T, out=product[: len(block)])
             _offer(product[: len(block)], first, valid, scores[rows], indices[rows])
+        report("searching", first + valid, unit="documents")
     order = np.lexsort((indices, -scores), axis=-1)
     return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
@@ -117,6 +120,7 @@ def _search_torch(
             keys = (_monotone(bits).to(torch.int64) << 32) | places
             merged = torch.cat([best[number], keys], dim=1)
             best[number] = merged.topk(min(k, merged.shape[1]), dim=1).values
+        report("searching", first + valid, unit="documents")
     keys = torch.cat(best) if best else torch.empty((0, 0), dtype=torch.int64)
     found = keys.shape[1]
     indices = np.full((len(queries), k), -1, dtype=np.int64)

@@ -16,6 +16,7 @@ from hnhub.bm25.open import BM25Index, open_index
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives.mining import Mining
+from hnhub.progress import report
 from hnhub.records import BM25Settings, Provenance
 from hnhub.schema import CANDIDATES, arrow_schema
 
@@ -71,10 +72,13 @@ def _search(
     threads: int | None,
 ) -> dict[str, int]:
     index = _opened(documents, documents.stat().st_mtime_ns, index_folder, settings, threads)
-    asked = pl.read_parquet(queries, columns=["query_id", "query"])[part]
+    frozen = pl.read_parquet(queries, columns=["query_id", "query"])
+    asked = frozen[part]
     texts = asked["query"].to_list()
     positive = _positive_rows(queries, index.document_ids, part)
+    report("searching", part.start, len(frozen), unit="queries")
     rows, scores = index.search(texts, depth)
+    report("searching", part.start + len(asked), len(frozen), unit="queries")
     retrieved = ((rows == positive[:, None]) & (rows >= 0)).any(axis=1)
     own = index.scores(texts, np.where(retrieved, -1, positive))
     table = _table(

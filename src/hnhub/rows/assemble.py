@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.errors import InputError
+from hnhub.progress import report
 from hnhub.records import METHODS, Drop, Recipe, evaluation_splits
 from hnhub.rows.parquet import ShardWriter, write_parquet
 from hnhub.rows.texts import Positions, Texts, wanted_ids
@@ -223,7 +224,9 @@ def _write_method(
             scored_writers[split] = stack.enter_context(ShardWriter(out / "data" / f"{method}-scored", split, SCORED))
             if texts is not None:
                 triplet_writers[split] = stack.enter_context(ShardWriter(out / "data" / method, split, columns))
+        done = 0
         for frame, queries in _whole_queries(path, frozen):
+            done += len(queries)
             without |= dict.fromkeys(queries["query_id"].to_list(), "shortfall")
             for split, part in _by_split(queries):
                 candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
@@ -243,6 +246,7 @@ def _write_method(
                 scored_writers[split].write(scored)
                 if texts is not None:
                     triplet_writers[split].write(rows.select(columns.names()))
+            report(f"rows of {method}", done, len(frozen), unit="queries")
     counts = {
         config: {split: {"rows": writer.rows, "num_bytes": writer.num_bytes} for split, writer in writers.items()}
         for config, writers in ((method, triplet_writers), (f"{method}-scored", scored_writers))
