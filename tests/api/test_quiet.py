@@ -36,7 +36,7 @@ def test_events_are_heard(made: Path, static_model: str, tmp_path: Path, monkeyp
     with hnhub.progress.listening(seen.append):
         hnhub.evaluate(static_model, made)
     of = {event.what: event for event in seen}
-    assert list(of) == ["encoding documents", "encoding queries"]
+    assert list(of) == ["documents read", "encoding documents", "encoding queries", "searching"]
     last = of["encoding documents"]
     assert (last.done, last.total, last.unit) == (300, 300, "texts")
     assert 300 < last.tokens < of["encoding queries"].tokens
