@@ -121,12 +121,14 @@ def test_plan_estimates_requests_tokens_and_cost(tmp_path: Path, hnhub: Run) -> 
     options = ["made", "--corpus-dir", corpus, "--method", "llm", "--queries", 40, "--negatives", 2, "--out", tmp_path]
     result = hnhub("plan", *options, "--price", 1, 2)
     assert result.returncode == 0, result.stderr
-    steps = json.loads(hnhub("plan", *options, "--price", 1, 2, "--json").stdout)
+    listed = tmp_path / "prices.json"
+    listed.write_text(json.dumps({"HuggingFaceTB/SmolLM2-135M-Instruct": {"input": 1, "output": 2}}))
+    steps = json.loads(hnhub("plan", *options, "--prices", listed, "--json").stdout)
     asked = {step["stage"]: step["requests"] for step in steps["steps"]}
     assert asked["queries"] == 50
     assert asked["candidates/llm"] == 80
     assert steps["cost"] > 0
-    assert "cost at most" in result.stdout
+    assert f"cost at most {steps['cost']:,.2f} at 1 and 2 a million tokens" in result.stdout
 
 
 def test_doctor_says_what_is_there(hnhub: Run) -> None:

@@ -58,6 +58,12 @@ class MakingOptions(TypedDict, total=False):
     max_cost: float | None
     price: tuple[float, float] | None
     """Of a million tokens read and of a million written."""
+    prices: str | os.PathLike[str] | None
+    """Or a file of prices by model (docs/llm.md)."""
+    batch_api: bool
+    """Ask by OpenAI's batch API: at half the price, within a day."""
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
     builder: str | os.PathLike[str] | None
     engine: Literal["local", "ray"]
     workers: int | None
@@ -107,7 +113,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
     """
     with opened_job(corpus, name, options) as job, showing():
         pipeline.run(pipeline.stages(job), job.folder, wait=home() in job.folder.parents)
-        asked = job.asked
+        asked, spent = job.asked, getattr(job.model, "spent", None)  # not of a model on Ray
         if job.model and job.model.identity["model"] == _embedded():
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
     dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))
@@ -115,7 +121,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
         with waiting_lock(job.folder.parent, job.folder.name):
             written = deliver(dataset, out)
         tell(Event("written" if written else "as it was", 0, stage=out, state="made" if written else "there"))
-    return Run(dataset, asked)
+    return Run(dataset, asked, spent)
 
 
 @contextmanager

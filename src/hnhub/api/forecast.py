@@ -3,10 +3,9 @@
 from hnhub.api.build import BuildOptions, opened_job
 from hnhub.api.inputs import CorpusLike, Documents
 from hnhub.forecast.forecast import Forecast, forecast
-from hnhub.llm.budget import Prices
 from hnhub.pipeline import run as pipeline
 
-__all__ = ["cost", "forecast_build"]
+__all__ = ["forecast_build"]
 
 _WHERE = ("engine", "ray_address", "gpus_per_worker", "memory_per_worker")
 
@@ -23,10 +22,3 @@ def forecast_build(
     with opened_job(corpus, name, here, ask=ask) as job:
         steps = pipeline.stages(job)
         return forecast(job, steps, pipeline.status(steps, job.folder))
-
-
-def cost(found: Forecast, price: tuple[float, float]) -> float:
-    """What it costs at most, at the prices of a million tokens read and of a million written."""
-    prompt = sum(step.prompt_tokens or 0 for step in found.steps)
-    completion = sum(step.completion_tokens or 0 for step in found.steps)
-    return Prices(*price).cost(prompt, completion)

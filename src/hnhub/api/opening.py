@@ -13,9 +13,10 @@ from hnhub.home import home
 if TYPE_CHECKING:
     from hnhub.api.build import BuildOptions
     from hnhub.engine.local import Engine
+    from hnhub.llm.prices import PriceList
     from hnhub.records import Recipe
 
-__all__ = ["opened_engine", "opened_models"]
+__all__ = ["opened_engine", "opened_models", "price_list"]
 
 _RAY_ONLY = ("ray_address", "gpus_per_worker", "memory_per_worker")
 
@@ -41,19 +42,36 @@ def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
         yield engine
 
 
+def price_list(options: "BuildOptions") -> "PriceList | None":
+    """The prices that are given: of every model, or by a file of them. Raises UsageError for both, InputError for a bad file."""
+    from hnhub.llm.budget import Prices
+    from hnhub.llm.prices import PriceList, read_prices
+
+    price, file = options.get("price"), options.get("prices")
+    if price is not None and file is not None:
+        raise UsageError("prices are given twice", do="give --price or --prices")
+    if file is not None:
+        return read_prices(Path(file).expanduser())
+    return PriceList({}, others=Prices(*price)) if price is not None else None
+
+
 @contextmanager
 def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -> Iterator[tuple[Any, ...]]:
     """The recipe's language model and its further generators, under one budget; on Ray in a process that every worker asks."""
-    from hnhub.llm.budget import Budget, Prices
+    from hnhub.llm.budget import Budget
     from hnhub.llm.client import DEADLINE, open_model
+    from hnhub.llm.rate import Rate
 
-    price, template = options.get("price"), options.get("chat_template")
-    if options.get("max_cost") is not None and price is None:
+    template, prices = options.get("chat_template"), price_list(options)
+    if options.get("max_cost") is not None and prices is None:
         raise UsageError(
-            "--max-cost needs --price", do="add the price of a million tokens read and of a million written"
+            "--max-cost needs --price or --prices",
+            do="add the price of a million tokens read and of a million written",
         )
+    if options.get("batch_api") and not isinstance(engine, Local):
+        raise UsageError("a batch is asked for only here", do="use engine local, or leave batch_api out")
     endpoints = options.get("endpoint") or ("local",)
-    budget = Budget(options.get("max_tokens"), options.get("max_cost"), Prices(*price) if price else None)
+    budget = Budget(options.get("max_tokens"), options.get("max_cost"))
 
     def opening(name: str | None) -> Any:
         return partial(
@@ -66,6 +84,9 @@ def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -
             chat_template=Path(template).read_text(encoding="utf-8") if template else None,
             journal=home() / "journal.sqlite",
             budget=budget,
+            prices=prices,
+            rate=Rate(options.get("requests_per_minute"), options.get("tokens_per_minute")),
+            batch=options.get("batch_api", False),
             deadline=options.get("deadline") or DEADLINE,
         )
 

@@ -22,7 +22,7 @@ from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import in_stage
 from hnhub.publish.origin import Origin, read_origin
 from hnhub.publish.push_plan import MANIFEST
-from hnhub.records import METHODS
+from hnhub.records import JUDGES, METHODS
 from hnhub.stages import canonical_json, content_of, read_record
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _asks(stage: str, origin: Origin) -> bool:
     return {
         "queries": recipe.queries_from == "llm",
         "candidates": bool(method) and METHODS[method].written,
-        "judgements": recipe.judge == "llm",
+        "judgements": bool(recipe.judge and JUDGES[recipe.judge].task),
     }.get(kind, False)
 
 

@@ -37,6 +37,8 @@ class Run:
     """The dataset's folder, e.g. `runs/scifact/dataset`: exactly what is published."""
     asked: Mapping[str, Mapping[str, Any]] | None = None
     """What the build that returned it asked of a language model, by method: requests, tokens, failures."""
+    spent: Mapping[str, float] | None = None
+    """What that build paid for, the journal's answers not: `prompt_tokens`, `completion_tokens`, and `cost` where prices were given."""
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:

@@ -143,7 +143,7 @@ def adapt(as_json: bool, **options: Any) -> None:
         documents, name = folder, documents
     if dry:
         found = forecast_adapt(documents, model=model, name=name, settings=settled(asked, **own))  # type: ignore[arg-type]
-        click.echo(json.dumps(_plain(found), indent=1) if as_json else _told(found, options["price"]))
+        click.echo(json.dumps(_plain(found), indent=1) if as_json else _told(found))
         return
     with telling():
         adapted = hnhub.adapt(documents, model=model, name=name, **own, **asked)
@@ -175,9 +175,7 @@ def _plain(found: "AdaptForecast") -> dict[str, Any]:
     }
 
 
-def _told(found: "AdaptForecast", price: tuple[float, float] | None) -> str:
-    from hnhub.llm.budget import Prices
-
+def _told(found: "AdaptForecast") -> str:
     lines = [f"{'stage':28} {'state':6} {'requests':>9} {'tokens in':>12} {'tokens out':>11} {'seconds':>8}"]
     for part, build in (("test", found.test), ("train", found.train)):
         for step in build.steps:
@@ -191,10 +189,9 @@ def _told(found: "AdaptForecast", price: tuple[float, float] | None) -> str:
     read, written = found.tokens
     hours = "time unknown" if found.seconds is None else f"about {_time(found.seconds)}"
     lines += ["", f"{found.requests:,} requests, {read:,} tokens in, at most {written:,} out; {hours}"]
-    if price is not None:
-        lines.append(
-            f"cost at most {Prices(*price).cost(read, written):,.2f} at {price[0]:g} and {price[1]:g} a million tokens"
-        )
+    if price := found.train.prices:
+        most = price.cost(read, written)
+        lines.append(f"cost at most {most:,.2f} at {price.prompt:g} and {price.completion:g} a million tokens")
     lines.append("passages: " + ", ".join(f"{part} {count:,}" for part, count in found.passages.items()))
     notes: Mapping[str, None] = dict.fromkeys([*found.test.notes, *found.train.notes, found.training])
     return "\n".join([*lines, *(f"- {note}" for note in notes)])

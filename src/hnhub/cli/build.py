@@ -71,6 +71,7 @@ def _result(run: "Run") -> dict[str, Any]:
         "rows": run.rows,
         "drops": run.stats["stats"]["drops"],
         "model": run.asked,
+        "spent": run.spent,
     }
 
 

@@ -32,12 +32,22 @@ def journal() -> None:
 
 @journal.command(cls=Command, examples=("hnhub journal stats",))
 @_at
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Say what the answers cost, by a file of prices (docs/llm.md); the journal does not know which came by batches.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def stats(path: Path | None, as_json: bool) -> None:
+def stats(path: Path | None, prices: Path | None, as_json: bool) -> None:
     """Count answers, tokens and failures."""
     from hnhub.llm import journal as store
+    from hnhub.llm.prices import read_prices
 
     found = store.stats(path or _default())
+    listed = read_prices(prices) if prices else None
+    for row in found["answers"] if listed else ():
+        price = listed.of(row["model"]) if listed else None
+        row["cost"] = price.cost(row["prompt_tokens"], row["completion_tokens"]) if price else None
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
@@ -52,7 +62,8 @@ def _answers_line(row: dict[str, Any]) -> str:
     days = [time.strftime("%Y-%m-%d", time.gmtime(row[name])) for name in ("first", "last")]
     tokens = f"{row['prompt_tokens']} + {row['completion_tokens']} tokens"
     revision = f" ({row['revision']})" if row["revision"] else ""
-    return f"{row['model']}{revision}  {row['method']}  {row['answers']} answers, {tokens}, {' to '.join(days)}"
+    cost = f", cost {row['cost']:,.4f}" if row.get("cost") is not None else ""
+    return f"{row['model']}{revision}  {row['method']}  {row['answers']} answers, {tokens}{cost}, {' to '.join(days)}"
 
 
 @journal.command(cls=Command, examples=("hnhub journal export --out answers.jsonl",))

@@ -186,14 +186,30 @@ _BY_HAND: Mapping[str, tuple[click.Option, ...]] = {
         click.Option(
             ["--max-cost"],
             type=click.FloatRange(0, min_open=True),
-            help="Stop before this is spent in this run; needs --price.",
+            help="Stop before this is spent in this run; needs --price or --prices.",
         ),
         click.Option(
             ["--price"],
             nargs=2,
             type=click.FloatRange(0),
             metavar="IN OUT",
-            help="Of a million tokens read and of a million written, for --max-cost.",
+            help="Of a million tokens read and of a million written: what the run costs is told, and for --max-cost.",
+        ),
+        click.Option(["--prices"], type=_FILE, help="Prices by model: a TOML or JSON file (docs/llm.md)."),
+        click.Option(
+            ["--batch-api"],
+            is_flag=True,
+            help="Ask by OpenAI's batch API: half the price, within a day; killed, it goes on from its batches.",
+        ),
+        click.Option(
+            ["--requests-per-minute"],
+            type=click.IntRange(1),
+            help="Send the LLM at most so many requests in any minute.",
+        ),
+        click.Option(
+            ["--tokens-per-minute"],
+            type=click.IntRange(1),
+            help="At most so many tokens, read and written, in any minute; a request counts its worst case until it is answered.",
         ),
     ),
     "Where and how": (

@@ -32,19 +32,17 @@ _HEAD = ("stage", "state", "requests", "tokens in", "tokens out", "seconds", "wo
 @as_json
 def plan(as_json: bool, **options: Any) -> None:
     """Show what `hnhub build` with the same options would do: stages, requests, tokens, cost, time, memory, disk."""
-    from hnhub.api.forecast import cost, forecast_build
+    from hnhub.api.forecast import forecast_build
 
     corpus, name, asked = given(options)
     found = forecast_build(corpus, name, asked)  # type: ignore[arg-type]  # checked there
-    price = options["price"]
-    most = None if price is None else cost(found, price)
     if as_json:
-        click.echo(json.dumps({**asdict(found), "cost": most}, indent=1))
+        click.echo(json.dumps({**asdict(found), "cost": found.cost}, indent=1))
         return
     rows = [_cells(step) for step in found.steps]
     totals = [f"{_count(found.documents)} documents, {found.queries:,} queries"]
-    if price is not None and most is not None:
-        totals.append(f"cost at most {most:,.2f} at {price[0]:g} and {price[1]:g} a million tokens")
+    if (price := found.prices) and found.cost is not None:
+        totals.append(f"cost at most {found.cost:,.2f} at {price.prompt:g} and {price.completion:g} a million tokens")
     if found.memory_bytes and found.disk_bytes:
         totals.append(f"memory about {found.memory_bytes / 1e6:,.0f} MB, disk about {found.disk_bytes / 1e6:,.0f} MB")
     if console := screen():

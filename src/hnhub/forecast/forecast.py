@@ -10,7 +10,7 @@ import polars as pl
 from hnhub.bm25.languages import in_language
 from hnhub.errors import HnhubError
 from hnhub.forecast.measure import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
-from hnhub.llm.budget import Estimate, estimate
+from hnhub.llm.budget import Estimate, Prices, estimate
 from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
 from hnhub.negatives.dense import DEFAULT_BI_ENCODER
@@ -70,6 +70,18 @@ class Forecast:
     memory_bytes: int | None
     disk_bytes: int | None
     notes: tuple[str, ...]
+    prices: Prices | None = None
+    """Of the language model, of several the dearest, where they are given; of a batch if it goes by batches."""
+
+    @property
+    def cost(self) -> float | None:
+        """What it costs at most; None without prices."""
+        if self.prices is None:
+            return None
+        read, written = (
+            sum(getattr(step, name) or 0 for step in self.steps) for name in ("prompt_tokens", "completion_tokens")
+        )
+        return self.prices.cost(read, written)
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,7 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
         memory_bytes=_memory(corpus, speeds),
         disk_bytes=_disk(job, corpus, queries, speeds),
         notes=tuple(notes),
+        prices=max(filter(None, (model.prices for model in job.models)), key=lambda one: one.cost(1, 1), default=None),
     )
 
 

@@ -25,6 +25,10 @@ class Prices:
         """What so many tokens cost."""
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
+    def times(self, factor: float) -> "Prices":
+        """So much of them, for a batch."""
+        return Prices(self.prompt * factor, self.completion * factor)
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -63,19 +67,17 @@ def estimate(sample: list[Request], requests: int) -> Estimate:
 class Budget:
     """Counts what was spent and what is reserved for requests in flight. Several models may share it, each in its thread."""
 
-    def __init__(
-        self, max_tokens: int | None = None, max_cost: float | None = None, prices: Prices | None = None
-    ) -> None:
+    def __init__(self, max_tokens: int | None = None, max_cost: float | None = None) -> None:
         """Limits on tokens sent and received together, and on their cost; None is no limit."""
-        if max_cost is not None and prices is None:
-            raise UsageError("a limit on cost needs prices", do="give the prices of a million tokens")
         self.max_tokens = max_tokens
         self.max_cost = max_cost
-        self.prices = prices or Prices(0.0, 0.0)
         self.prompt_tokens = 0
         self.completion_tokens = 0
-        self._reserved = (0, 0)
-        self._told = (0, 0)
+        self.cost = 0.0
+        """What was spent so far."""
+        self._reserved = (0, 0.0)
+        """Tokens and cost."""
+        self._told = (0, 0.0)
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
@@ -93,33 +95,34 @@ class Budget:
     def fresh(self) -> tuple[int, float]:
         """Tokens and cost since this was last asked."""
         with self._lock:
-            told, self._told = self._told, (self.prompt_tokens, self.completion_tokens)
-            prompt, completion = self._told[0] - told[0], self._told[1] - told[1]
-        return prompt + completion, self.prices.cost(prompt, completion)
+            told, self._told = self._told, (self.prompt_tokens + self.completion_tokens, self.cost)
+            return self._told[0] - told[0], self._told[1] - told[1]
 
-    @property
-    def cost(self) -> float:
-        """What was spent so far."""
-        return self.prices.cost(self.prompt_tokens, self.completion_tokens)
-
-    def reserve(self, worst: tuple[int, int]) -> bool:
+    def reserve(self, worst: tuple[int, int], prices: Prices | None = None) -> bool:
         """Take room for a request that is about to be sent; False if it might pass the limit."""
         with self._lock:
-            prompt = self.prompt_tokens + self._reserved[0] + worst[0]
-            completion = self.completion_tokens + self._reserved[1] + worst[1]
-            if self.max_tokens is not None and prompt + completion > self.max_tokens:
+            tokens = self._reserved[0] + sum(worst)
+            cost = self._reserved[1] + self._cost(worst, prices)
+            if self.max_tokens is not None and self.prompt_tokens + self.completion_tokens + tokens > self.max_tokens:
                 return False
-            if self.max_cost is not None and self.prices.cost(prompt, completion) > self.max_cost:
+            if self.max_cost is not None and self.cost + cost > self.max_cost:
                 return False
-            self._reserved = (self._reserved[0] + worst[0], self._reserved[1] + worst[1])
+            self._reserved = (tokens, cost)
             return True
 
-    def settle(self, worst: tuple[int, int], prompt_tokens: int, completion_tokens: int) -> None:
+    def settle(
+        self, worst: tuple[int, int], prompt_tokens: int, completion_tokens: int, prices: Prices | None = None
+    ) -> None:
         """Give the room back and count what was used."""
         with self._lock:
-            self._reserved = (self._reserved[0] - worst[0], self._reserved[1] - worst[1])
+            self._reserved = (self._reserved[0] - sum(worst), self._reserved[1] - self._cost(worst, prices))
             self.prompt_tokens += prompt_tokens
             self.completion_tokens += completion_tokens
+            self.cost += self._cost((prompt_tokens, completion_tokens), prices)
+
+    @staticmethod
+    def _cost(tokens: tuple[int, int], prices: Prices | None) -> float:
+        return prices.cost(*tokens) if prices else 0.0
 
     def reached(self) -> LimitReached:
         """The error that says so."""

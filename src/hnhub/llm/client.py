@@ -14,12 +14,15 @@ from typing import Any
 
 from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import embedded, structured
+from hnhub.llm.batch import MOST, Batches
 from hnhub.llm.budget import Budget, Prices
 from hnhub.llm.dispatch import Dispatcher, Job
 from hnhub.llm.endpoints import Endpoint, Served, address, detect
 from hnhub.llm.journal import Failed, Journal, Stored, request_key
 from hnhub.llm.pace import Pace
+from hnhub.llm.prices import PriceList
 from hnhub.llm.protocols import PROTOCOLS, THINKING_HINT, Fault, without_thoughts
+from hnhub.llm.rate import Rate
 from hnhub.llm.templates import find_template, renderer
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Answer, Request, Thinking
@@ -79,15 +82,18 @@ class Model:
         thinking: Thinking = "auto",
         extra_body: str | None = None,
         find: Callable[[bytes], Stored | Failed | None] | None = None,
+        batches: Batches | None = None,
     ) -> None:
         """Made by `open_model`. `start` is called for the endpoints when the first request has to be sent.
 
-        `find` is what is known without asking, by the request's key: the journal's answers.
+        `find` is what is known without asking, by the request's key: the journal's answers. `batches` take the requests in the
+        dispatcher's place.
         """
         self._served = served
         self._journal = journal
         self._find = find or journal.find
         self._dispatcher = dispatcher
+        self._sender = batches or dispatcher
         self._start = start
         self._read_ahead = _AHEAD * in_flight
         self._grace = grace
@@ -128,6 +134,11 @@ class Model:
         }
 
     @property
+    def prices(self) -> Prices | None:
+        """What it costs, where that is known; of a batch if it goes by batches."""
+        return self._dispatcher.prices
+
+    @property
     def spent(self) -> dict[str, float]:
         """Tokens and cost of this run, lost tries included."""
         budget = self._dispatcher.budget
@@ -163,7 +174,7 @@ class Model:
         finally:
             self._streams.remove(stream)
             if stream.flying:
-                self._dispatcher.abandon(stream, self._grace)
+                self._sender.abandon(stream, self._grace)
 
     def _fill(self, stream: _Stream, source: Iterator[Request]) -> None:
         for asked in islice(source, self._read_ahead - len(stream.pending)):
@@ -188,7 +199,7 @@ class Model:
                 with self._shared:
                     self._dispatcher.endpoints = self._dispatcher.endpoints or self._start()
                 pending.sent = True
-                self._dispatcher.submit(Job(stream, key, variant, partial(self._arrived, stream, key, variant)))
+                self._sender.submit(Job(stream, key, variant, partial(self._arrived, stream, key, variant)))
             return
 
     def _arrived(self, stream: _Stream, key: bytes, variant: Request, outcome: Stored | Failed) -> None:
@@ -308,8 +319,11 @@ def open_model(
     model: str | None = None,
     max_tokens: int | None = None,
     max_cost: float | None = None,
-    prices: Prices | None = None,
+    prices: PriceList | Prices | None = None,
     budget: Budget | None = None,
+    rate: Rate | None = None,
+    batch: bool = False,
+    poll: float = 10.0,
     max_in_flight: int = 256,
     deadline: float = DEADLINE,
     patience: float = 120.0,
@@ -321,8 +335,8 @@ def open_model(
     """Open the model that the endpoints serve.
 
     `endpoints` are addresses (see `hnhub.llm.endpoints.address`), or only `local`. `budget` is one that several models share, in
-    place of the limits. `max_in_flight` requests at most are
-    sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
+    place of the limits. `rate` caps requests and tokens a minute. With `batch` requests go to one endpoint by OpenAI's batch API, which is
+    looked at every `poll` seconds at first. `max_in_flight` requests at most are sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
     `hnhub.llm.dispatch`), `patience` seconds may pass without any answer, `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
     completions, where neither the server nor the Hub has the model's; its digest stands with the revision. `thinking` tells the
     model whether to think before it answers, and gives it room to; `extra_body` (a JSON object) goes into every request's body.
@@ -333,9 +347,12 @@ def open_model(
         raise UsageError(f"api {api!r} is not known", do=f"take one of auto, {', '.join(PROTOCOLS)}")
     if not endpoints or ("local" in endpoints and len(endpoints) > 1):
         raise UsageError("no endpoint, or `local` among others", do="give --endpoint local, or one or more addresses")
-    budget = budget or Budget(max_tokens, max_cost, prices)
+    if isinstance(prices, Prices):
+        prices = PriceList({}, others=prices)
+    budget = budget or Budget(max_tokens, max_cost)
     with Journal(journal) as store:
-        dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience)
+        dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience, rate=rate)
+        batches: Batches | None = None
         servers: list[embedded.Server] = []
 
         def start() -> list[Endpoint]:
@@ -349,7 +366,12 @@ def open_model(
                         f"the embedded model is {embedded.MODEL}, not {model}",
                         do="give --endpoint URL, or leave out --model",
                     )
+                if batch:
+                    raise UsageError(
+                        "the embedded model takes no batches", do="give --endpoint, or leave out --batch-api"
+                    )
                 served = Served("openai", embedded.MODEL, embedded.revision(), embedded.server_version())
+                dispatcher.prices = _prices(prices, served.model, budget, batch=False)
                 yield Model(
                     served,
                     store,
@@ -365,6 +387,10 @@ def open_model(
                 for endpoint in found:
                     _set_up(endpoint, api, chat_template, max_in_flight)
                 in_flight = max_in_flight * len(found)
+                dispatcher.prices = _prices(prices, found[0].served.model, budget, batch=batch)
+                if batch:
+                    batches = _batches(dispatcher, found, poll)
+                    in_flight = MOST // _AHEAD
                 yield Model(
                     found[0].served,
                     store,
@@ -374,11 +400,31 @@ def open_model(
                     grace=grace,
                     thinking=thinking,
                     extra_body=extra_body,
+                    batches=batches,
                 )
         finally:
+            if batches is not None:
+                dispatcher.run(batches.close())
             dispatcher.close()
             for server in servers:
                 server.stop()
+
+
+def _prices(prices: PriceList | None, model: str, budget: Budget, *, batch: bool) -> Prices | None:
+    """What a model costs. Raises UsageError where a limit on cost needs it and the list does not know it."""
+    found = prices.of(model, batch=batch) if prices else None
+    if found is None and budget.max_cost is not None:
+        where = f"{prices.where}: has no price of {model}" if prices else "a limit on cost needs prices"
+        raise UsageError(where, do="give the price of a million tokens read and of a million written")
+    return found
+
+
+def _batches(dispatcher: Dispatcher, found: Sequence[Endpoint], poll: float) -> Batches:
+    if len(found) > 1 or found[0].served.api != "openai":
+        raise UsageError(
+            "a batch goes to one endpoint with OpenAI's chat", do="give one --endpoint, or leave out --batch-api"
+        )
+    return Batches(dispatcher, found[0], poll=poll, quiet=min(1.0, poll))
 
 
 def _local(server: embedded.Server, door: Door, served: Served) -> Endpoint:

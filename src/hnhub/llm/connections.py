@@ -14,9 +14,19 @@ from urllib.parse import unquote, urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["Connections", "Idle", "Lost", "Origin", "Response", "TooLarge", "Unreachable", "proxy_credentials"]
+__all__ = [
+    "LARGEST",
+    "Connections",
+    "Idle",
+    "Lost",
+    "Origin",
+    "Response",
+    "TooLarge",
+    "Unreachable",
+    "proxy_credentials",
+]
 
-_LARGEST = 32 * 1024 * 1024
+LARGEST = 32 * 1024 * 1024
 """Bytes of an answer; more is an answer that never ends."""
 _IDLE = 5.0
 """Seconds without a byte after an answer has begun: servers send one in a piece, so the line is dead."""
@@ -46,7 +56,9 @@ class Idle(Exception):
 class TooLarge(Exception):
     """An answer of more bytes than any can have; `limit` of them."""
 
-    limit = _LARGEST
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,9 @@ class Connections:
         self._idle: dict[Origin, list[_Connection]] = {}
         self._loop = asyncio.get_running_loop()
 
-    async def request(self, origin: Origin, head: bytes, data: bytes, deadline: float) -> Response:
+    async def request(
+        self, origin: Origin, head: bytes, data: bytes, deadline: float, *, largest: int = LARGEST
+    ) -> Response:
         """Send a request; `head` ends with an empty line. Raises Unreachable, Lost, Idle, TooLarge, and TimeoutError after `deadline` seconds."""
         end = self._loop.time() + deadline
         connection = self._open(origin)
@@ -98,6 +112,7 @@ class Connections:
             async with asyncio.timeout(deadline):
                 connection = await self._connect(origin)
         try:
+            connection.largest = largest
             response = await connection.ask(head + data, end)
         except BaseException:
             connection.close()
@@ -197,6 +212,8 @@ class _Connection(asyncio.Protocol):
         self._heard = 0.0
         self._look: asyncio.TimerHandle | None = None
         self.reusable = True
+        self.largest = LARGEST
+        """Bytes that an answer may have."""
         self.tunnel = False
         """What is asked for next is a way through a proxy, whose answer has no content."""
 
@@ -261,8 +278,8 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._content += body
-        if len(self._content) > _LARGEST:
-            self._fail(TooLarge())
+        if len(self._content) > self.largest:
+            self._fail(TooLarge(self.largest))
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()

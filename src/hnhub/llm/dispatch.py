@@ -11,11 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from hnhub.errors import HnhubError, ServiceError
-from hnhub.llm.budget import Budget, worst_case
+from hnhub.llm.budget import Budget, Prices, worst_case
 from hnhub.llm.connections import Connections
-from hnhub.llm.endpoints import Endpoint, send
+from hnhub.llm.endpoints import Endpoint, gives_way, send
 from hnhub.llm.journal import Failed, Journal, Stored
-from hnhub.llm.protocols import SWITCHES, Fault
+from hnhub.llm.protocols import Fault
+from hnhub.llm.rate import Rate, Sent
 from hnhub.llm.types import Request
 
 __all__ = ["Dispatcher", "Job"]
@@ -89,7 +90,9 @@ class _Place:
 class Dispatcher:
     """Spreads jobs over endpoints, tries again, keeps within the budget, and writes outcomes to the journal."""
 
-    def __init__(self, journal: Journal, budget: Budget, *, deadline: float, patience: float) -> None:
+    def __init__(
+        self, journal: Journal, budget: Budget, *, deadline: float, patience: float, rate: Rate | None = None
+    ) -> None:
         """`deadline`: seconds that one try may take; `patience`: seconds without any answer before the endpoints count as gone.
 
         A try that takes much longer than others (`Endpoint.late_after`) goes on, but its place is given to another request, so one
@@ -98,6 +101,9 @@ class Dispatcher:
         """
         self.journal = journal
         self.budget = budget
+        self.prices: Prices | None = None
+        """Of the model, where they are known."""
+        self.rate = rate or Rate()
         self.deadline = deadline
         self.patience = patience
         self.endpoints: Sequence[Endpoint] = ()
@@ -159,6 +165,14 @@ class Dispatcher:
         while not written.wait(_LOOK) and self.journal.error() is None:
             pass
 
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have a function called in the loop's thread; from any thread."""
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    def fail(self, error: HnhubError) -> None:
+        """End all asking with an error; in the loop's thread."""
+        self._fail(error)
+
     def close(self) -> None:
         """Stop the loop and its thread."""
         self.run(self._shut())
@@ -207,13 +221,17 @@ class Dispatcher:
             if endpoint is None:
                 return
             job = self._ready[0]
-            if self.budget.limited and not self.budget.reserve(job.worst):
+            if self.rate.capped and (wait := self.rate.wait(self._loop.time(), sum(job.worst))):
+                self._wake_at(self._loop.time() + wait)
+                return
+            if self.budget.limited and not self.budget.reserve(job.worst, self.prices):
                 if not self._tasks:
                     self._fail(self.budget.reached())
                 return
             self._ready.popleft()
             endpoint.in_flight += 1
-            task = self._loop.create_task(self._try(job, endpoint))
+            counted = self.rate.take(self._loop.time(), sum(job.worst)) if self.rate.capped else None
+            task = self._loop.create_task(self._try(job, endpoint, counted))
             self._tasks[task] = job
             task.add_done_callback(self._done)
         if self.fatal is not None and not self._tasks:
@@ -233,13 +251,17 @@ class Dispatcher:
             limit = 1 if endpoint.faults else endpoint.pace.limit
             if endpoint.in_flight / limit < load:
                 best, load = endpoint, endpoint.in_flight / limit
-        if (
-            best is None
-            and wake is not None
-            and (self._timer is None or self._timer.when() <= now or self._timer.cancelled())
-        ):
-            self._timer = self._loop.call_at(wake, self._wake)
+        if best is None and wake is not None:
+            self._wake_at(wake)
         return best
+
+    def _wake_at(self, when: float) -> None:
+        """Look again then, unless a look is due before."""
+        timer = self._timer
+        if timer is None or timer.cancelled() or timer.when() <= self._loop.time() or timer.when() > when:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(when, self._wake)
 
     def _bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What would only be logged, and leave those who wait without an answer."""
@@ -259,7 +281,7 @@ class Dispatcher:
             self._fail(ServiceError(f"request {job.request.id}: {type(error).__name__}: {error}", do="report this"))
         self._pump()
 
-    async def _try(self, job: Job, endpoint: Endpoint) -> None:
+    async def _try(self, job: Job, endpoint: Endpoint, counted: Sent | None) -> None:
         sent, structured, switch = self._loop.time(), endpoint.structured, endpoint.switch
         self.sent[job.request.method] += 1
         place = _Place(endpoint, sent)
@@ -282,6 +304,8 @@ class Dispatcher:
             prompt, completion = reply.prompt_tokens, reply.completion_tokens
             used = (job.worst[0] if prompt is None else prompt, job.worst[1] if completion is None else completion)
             self._spend(job, used)
+            if counted is not None:
+                counted.tokens = sum(used)
             self._alive = self._loop.time()
             self._exhausted = endpoint.faults = 0
             endpoint.latencies.append(self._alive - sent)
@@ -304,7 +328,7 @@ class Dispatcher:
             self._watch(place)
 
     def _spend(self, job: Job, used: tuple[int, int]) -> None:
-        self.budget.settle(job.worst if self.budget.limited else (0, 0), *used)
+        self.budget.settle(job.worst if self.budget.limited else (0, 0), *used, self.prices)
 
     def _write(self, job: Job, endpoint: Endpoint, outcome: Stored | Failed) -> None:
         served = endpoint.served
@@ -314,22 +338,8 @@ class Dispatcher:
             self._fail(error)
 
     def _rejected(self, job: Job, endpoint: Endpoint, fault: Fault, *, structured: bool, switch: int) -> None:
-        """The request itself is at fault, unless the server only wants no schema, or no such word about thinking."""
-        thinking = job.request.thinking
-        if thinking != "auto" and _is_about(fault.reason, _SWITCH_WORDS) and switch + 1 < len(SWITCHES[thinking]):
-            if endpoint.switch == switch:
-                endpoint.switch += 1
-                if not SWITCHES[thinking][endpoint.switch]:
-                    log.warning(
-                        "%s takes no word about thinking: --thinking %s is not told", endpoint.door.url, thinking
-                    )
-            self._ready.appendleft(job)
-        elif structured and job.request.schema and _is_about(fault.reason, _SCHEMA_WORDS):
-            if endpoint.structured:
-                endpoint.structured = False
-                log.warning(
-                    "%s takes no JSON schema (%s): answers are read tolerantly", endpoint.door.url, fault.reason
-                )
+        """The request itself is at fault, unless it may be put in another way."""
+        if gives_way(endpoint, job.request, fault.reason, structured=structured, switch=switch):
             self._ready.appendleft(job)
         else:
             self._write(job, endpoint, Failed(fault.reason))
@@ -397,17 +407,3 @@ class Dispatcher:
         self.fatal = self.fatal or error
         if not self._tasks:
             self.journal.when_written(self.on_fatal)
-
-
-_SCHEMA_WORDS = ("response_format", "json_schema", "grammar", "schema", "guided", "structured")
-_SWITCH_WORDS = (
-    "chat_template_kwargs",
-    "enable_thinking",
-    "reasoning_effort",
-    "reasoning effort",
-    "unrecognized request argument",
-)
-
-
-def _is_about(reason: str, words: Sequence[str]) -> bool:
-    return any(word in reason.lower() for word in words)

@@ -1,8 +1,9 @@
 """Endpoints: what the user named, what is found there, and sending one request to it."""
 
+import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -10,14 +11,24 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import protocols
 from hnhub.llm.pace import Pace
-from hnhub.llm.protocols import Api, Fault, Reply
+from hnhub.llm.protocols import SWITCHES, Api, Fault, Reply
 from hnhub.llm.templates import Render
 from hnhub.llm.transport import Door
 from hnhub.llm.types import Request
 from hnhub.stages import fingerprint
 
-__all__ = ["Endpoint", "Served", "address", "detect", "send"]
+__all__ = ["Endpoint", "Served", "address", "detect", "gives_way", "send"]
 
+log = logging.getLogger(__name__)
+
+_SCHEMA_WORDS = ("response_format", "json_schema", "grammar", "schema", "guided", "structured")
+_SWITCH_WORDS = (
+    "chat_template_kwargs",
+    "enable_thinking",
+    "reasoning_effort",
+    "reasoning effort",
+    "unrecognized request argument",
+)
 _LATE, _LATE_FACTOR, _LATE_UNKNOWN = 1.0, 4.0, 10.0
 """Seconds, and how many times the latency that nine of ten answers kept: a try that takes longer is late. And while none came."""
 _FLOOR, _FLOOR_FACTOR = 60.0, 20.0
@@ -179,3 +190,27 @@ async def send(endpoint: Endpoint, request: Request, deadline: float) -> Reply:
         body |= await endpoint.prepare(request)
     headers, content = await endpoint.door.post(protocols.PROTOCOLS[served.api].path, body, deadline)
     return protocols.read_reply(served.api, headers.get("content-type", ""), headers, content)
+
+
+def gives_way(endpoint: Endpoint, request: Request, reason: str, *, structured: bool, switch: int) -> bool:
+    """Whether a refused request may be sent once more in another way: the server wants no schema, or no such word about thinking.
+
+    `structured` and `switch` are how it was sent; what the endpoint takes from now on is noted in it.
+    """
+    thinking = request.thinking
+    if thinking != "auto" and _is_about(reason, _SWITCH_WORDS) and switch + 1 < len(SWITCHES[thinking]):
+        if endpoint.switch == switch:
+            endpoint.switch += 1
+            if not SWITCHES[thinking][endpoint.switch]:
+                log.warning("%s takes no word about thinking: --thinking %s is not told", endpoint.door.url, thinking)
+        return True
+    if structured and request.schema and _is_about(reason, _SCHEMA_WORDS):
+        if endpoint.structured:
+            endpoint.structured = False
+            log.warning("%s takes no JSON schema (%s): answers are read tolerantly", endpoint.door.url, reason)
+        return True
+    return False
+
+
+def _is_about(reason: str, words: Sequence[str]) -> bool:
+    return any(word in reason.lower() for word in words)

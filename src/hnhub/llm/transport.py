@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hnhub.errors import UsageError
-from hnhub.llm.connections import Connections, Idle, Lost, Origin, TooLarge, Unreachable, proxy_credentials
+from hnhub.llm.connections import LARGEST, Connections, Idle, Lost, Origin, TooLarge, Unreachable, proxy_credentials
 from hnhub.llm.protocols import Fault, fault_of_status
 from hnhub.llm.wire_json import decode
 
@@ -90,13 +90,24 @@ class Door:
         return headers, content
 
     async def fetch(
-        self, verb: str, path: str, data: bytes | None, deadline: float = _ASKING
+        self,
+        verb: str,
+        path: str,
+        data: bytes | None,
+        deadline: float = _ASKING,
+        *,
+        kind: str | None = None,
+        largest: int = LARGEST,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and content, within `deadline` seconds. Raises Fault (`lost`, `broken`, `useless`)."""
+        """Status, headers and content, within `deadline` seconds. Raises Fault (`lost`, `broken`, `useless`).
+
+        `kind` is the data's content type, if that is not JSON; an answer of more than `largest` bytes is a Fault.
+        """
         length = "" if data is None else f"content-length: {len(data)}\r\n"
-        head = f"{verb} {self.base}{path}{self.query} HTTP/1.1\r\n{self._lines}{length}\r\n"
+        lines = self._lines if kind is None else self._lines.replace("application/json", kind, 1)
+        head = f"{verb} {self.base}{path}{self.query} HTTP/1.1\r\n{lines}{length}\r\n"
         try:
-            answer = await self.connections.request(self.origin, head.encode(), data or b"", deadline)
+            answer = await self.connections.request(self.origin, head.encode(), data or b"", deadline, largest=largest)
         except Unreachable as error:
             raise Fault("lost", f"no connection ({error})") from error
         except Idle as error:

@@ -147,7 +147,7 @@ def _changed(what: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Ite
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:
-    encodes = recipe.judge == "ce" or any(
+    encodes = recipe.judge in ("ce", "cascade") or any(
         METHODS[method].encodes or METHODS[method].scores_positive or "dense" in METHODS[method].sources
         for method in recipe.methods
     )

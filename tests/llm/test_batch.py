@@ -1,0 +1,137 @@
+"""OpenAI's batch API behind the same journal: nothing is paid twice, whatever breaks on the way."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hnhub.errors import LimitReached, ServiceError, UsageError
+from hnhub.llm.batch_notes import notes
+from hnhub.llm.budget import Prices
+from hnhub.llm.client import open_model
+from hnhub.llm.types import Request
+from llm_servers.batches import BatchServer
+
+AskFor = Callable[..., Request]
+
+CHILD = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from hnhub.llm.client import open_model
+from llm.conftest import SCHEMA
+from hnhub.llm.types import Message, Request
+with open_model([sys.argv[1]], journal=Path(sys.argv[2]), batch=True, poll=0.05) as model:
+    asked = [
+        Request(f"q{n}", "llm", (Message("system", "Write a negative."), Message("user", f"query {n}")), SCHEMA, "0" * 64, 50, 0.6, 0.95, n)
+        for n in range(30)
+    ]
+    print(sum(answer.failure is None for answer in model.ask(asked)), flush=True)
+"""
+
+
+def test_many_requests_are_one_batch(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        prices = Prices(10.0, 100.0)
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.05, prices=prices) as model:
+            answers = list(model.ask(map(ask_for, range(200))))
+        assert [answer.request.id for answer in answers] == [f"q{n}" for n in range(200)]
+        assert all(answer.value["negative"].endswith("is no answer") for answer in answers)
+        assert len(server.batches) == 1
+        assert server.chats == 0
+        assert model.spent["cost"] == pytest.approx(200 * (100 * 10.0 + 20 * 100.0) / 1e6 / 2), "half the price"
+        assert model.totals["llm"]["sent"] == 200
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.05) as again:
+            assert [answer.text for answer in again.ask(map(ask_for, range(200)))] == [one.text for one in answers]
+        assert len(server.batches) == 1
+        assert list(notes(tmp_path / "j", server.url)) == []
+
+
+def test_what_a_batch_does_not_answer_goes_into_another(tmp_path: Path, ask_for: AskFor) -> None:
+    def result(body, times):
+        number = body["seed"]
+        if number == 3:
+            return (400, "this content is not allowed")
+        if number in (4, 5) and times == 0:
+            return "expired" if number == 4 else (500, "internal error")
+        return (429, "busy") if number == 6 else None
+
+    with (
+        BatchServer(result=result) as server,
+        open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model,
+    ):
+        failures = {answer.request.id: answer.failure for answer in model.ask(map(ask_for, range(8)))}
+    assert {name: why for name, why in failures.items() if why} == {"q3": "HTTP 400", "q6": "HTTP 429"}
+    assert sorted(server.asked.values()) == [1, 1, 1, 1, 1, 2, 2, 3]
+    assert len(server.batches) == 3
+
+
+def test_a_server_without_schemas_gets_none(tmp_path: Path, ask_for: AskFor) -> None:
+    with (
+        BatchServer(
+            result=lambda body, times: (400, "response_format is not supported") if "response_format" in body else None
+        ) as server,
+        open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model,
+    ):
+        assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+    assert len(server.batches) == 2
+
+
+def test_killed_it_goes_on_from_its_batch(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer(looks=10**9) as server:
+        folder = str(Path(__file__).parents[1])
+        command = [sys.executable, "-c", CHILD, server.url, str(tmp_path / "j"), folder]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not any(server.seen.values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.kill()
+        child.communicate()
+        server.looks = 1
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert [answer.failure for answer in model.ask(map(ask_for, range(40)))] == [None] * 40
+        assert len(server.batches) == 2, "the first 30 are not sent again"
+        assert set(server.asked.values()) == {1}
+        assert list(notes(tmp_path / "j", server.url)) == []
+
+
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/files", "/v1/batches/"])
+def test_a_lost_answer_pays_for_nothing_twice(path: str, tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        server.lose = path
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+        assert server.lose is None
+        assert len(server.batches) == 1
+
+
+def test_a_batch_that_fails_says_why(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        server.fail = "the organisation's enqueued tokens are used up"
+        with (
+            open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model,
+            pytest.raises(ServiceError, match=r"failed: the organisation's enqueued tokens are used up; see to it"),
+        ):
+            list(model.ask(map(ask_for, range(5))))
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+
+
+def test_limits_hold(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02, max_tokens=3000) as model:
+            with pytest.raises(LimitReached, match="3000 tokens"):
+                list(model.ask(map(ask_for, range(60))))
+            assert model.spent["prompt_tokens"] + model.spent["completion_tokens"] <= 3000
+        assert len(server.batches) > 1, "what the worst case leaves room for goes on"
+
+
+def test_what_takes_no_batches(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="the embedded model takes no batches"),
+        open_model(["local"], journal=tmp_path / "j", batch=True),
+    ):
+        pass
