@@ -44,6 +44,8 @@ def test_a_builder_of_ones_own(tmp_path: Path) -> None:
         ("import nothing_of_that_name", "ModuleNotFoundError"),
         (OWN.replace("mine", "theirs"), "its recipe is for 'theirs'"),
         (OWN.replace("'llm'", "'magic'"), "'magic' is no method"),
+        (OWN.replace("'llm')", "'llm'), bm25=(('k1', 1.2),)"), "bm25 = .* is of the wrong kind; give a BM25Settings"),
+        (OWN.replace("'llm')", "'llm'), judge='me'"), "judge = 'me' is none of its values"),
     ],
 )
 def test_a_builder_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:

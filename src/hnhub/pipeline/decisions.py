@@ -8,6 +8,7 @@ from types import ModuleType
 
 from hnhub.errors import InputError, UsageError
 from hnhub.records import METHODS, PAPER_METHODS, Recipe
+from hnhub.text.options import check_options
 
 __all__ = ["Decision", "find_decision", "ordered"]
 
@@ -41,6 +42,10 @@ def find_decision(corpus: str, file: Path | None = None) -> Decision:
             f"{path}: holds no VERSION (a string) and RECIPE (an hnhub.records.Recipe)",
             do="define both; docs/adding.md shows one",
         )
+    try:
+        check_options(vars(recipe), Recipe, where=f"{path}: ")
+    except UsageError as error:
+        raise InputError(error.what, do=error.do) from error
     if recipe.corpus not in (corpus, corpus.rpartition("-")[0]):
         raise InputError(f"{path}: its recipe is for {recipe.corpus!r}, not for {corpus!r}", do="name the right corpus")
     prompts = {task: path.parent / name for task, name in getattr(module, "PROMPTS", {}).items()}
