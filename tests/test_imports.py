@@ -14,7 +14,18 @@ MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name not in ("__m
 
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    heavy = ("torch", "datasets", "polars", "pyarrow", "numba", "huggingface_hub", "aiohttp", "transformers", "numpy")
+    heavy = (
+        "torch",
+        "datasets",
+        "polars",
+        "pyarrow",
+        "numba",
+        "huggingface_hub",
+        "aiohttp",
+        "transformers",
+        "numpy",
+        "rich",
+    )
     code = (
         "import sys; sys.argv = ['hnhub', '--help']\n"
         "try:\n    from hnhub.__main__ import main; main()\n"

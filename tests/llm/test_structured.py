@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnhub.llm.budget import Prices
 from hnhub.llm.client import open_model
 from hnhub.llm.structured import ASKS, another_ask, read
+from hnhub.progress import in_stage
 from llm_servers.scripted import Scripted
 
 SCHEMA = json.dumps(
@@ -80,7 +82,8 @@ def test_asks_again_with_other_seeds_and_a_rerun_takes_the_same_path(tmp_path, a
 
     with Scripted(text=text) as server:
         for run in range(2):
-            with open_model([server.url], journal=tmp_path / "j.sqlite") as model:
+            prices = Prices(prompt=1, completion=2)
+            with open_model([server.url], journal=tmp_path / "j.sqlite", prices=prices) as model, in_stage("x") as used:
                 answers = list(model.ask(first.values()))
                 totals = model.totals["llm"]
             assert [int(a.request.id[1:]) for a in answers if a.failure] == [0, 10, 20]
@@ -92,6 +95,10 @@ def test_asks_again_with_other_seeds_and_a_rerun_takes_the_same_path(tmp_path, a
             assert totals["parse_failures"] == 3 * ASKS + 9
             assert totals["sent"] == (30 + 3 * 2 + 9 if run == 0 else 0)
             assert totals["cached"] == (0 if run == 0 else 30)
+            # What is told of it is what this run sent, and every answer that was none.
+            assert used.failures == totals["parse_failures"]
+            assert used.tokens == totals["sent"] * (100 + 20)
+            assert used.cost == pytest.approx(totals["sent"] * (100 * 1 + 20 * 2) / 1e6)
 
 
 def test_server_without_schemas_is_read_tolerantly(tmp_path, ask_for):

@@ -1,5 +1,6 @@
 """What the command line says of a build while it goes on, and at its end."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,15 @@ def telling() -> Iterator[None]:
 
         with listening(hear):
             yield
-    click.echo(_summary(finished, time.monotonic() - started), err=True)
+    summary = _summary(finished, time.monotonic() - started)
+    if show is None:
+        click.echo(", ".join(summary), err=True)
+        return
+    from hnhub.progress.terminal import filled, open_console
+
+    console = open_console(sys.stderr)
+    for line in filled(summary, console.width):
+        console.print(line, style="bold")
 
 
 def _stage_line(event: Event) -> str:
@@ -37,7 +46,7 @@ def _stage_line(event: Event) -> str:
     return f"{event.stage:22} {text:58} {f'{event.seconds:.1f} s' if event.state == 'made' else 'there'}"
 
 
-def _summary(finished: Sequence[Event], seconds: float) -> str:
+def _summary(finished: Sequence[Event], seconds: float) -> list[str]:
     """`9 stages (2 from before), 657 rows, 167 dropped, 41,230 tokens, cost 0.0213, 231.4 s`."""
     there = sum(event.state == "there" for event in finished)
     rows = sum(event.done for event in finished if event.stage == "dataset")
@@ -49,4 +58,4 @@ def _summary(finished: Sequence[Event], seconds: float) -> str:
         figures.append(f"cost {cost:,.4f}")
     if failures := sum(event.failures for event in finished):
         figures.append(f"{failures:,} answers not parsed")
-    return ", ".join([*figures, f"{seconds:,.1f} s"])
+    return [*figures, f"{seconds:,.1f} s"]
