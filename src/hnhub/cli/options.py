@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import click
 
+from hnhub.cli.decisions import ASKED, DECISIONS
 from hnhub.cli.help import Choice
 from hnhub.errors import UsageError
 from hnhub.llm.protocols import PROTOCOLS
-from hnhub.records import METHODS, Recipe
-from hnhub.records.options import Option, options_of
+from hnhub.records import METHODS
 
 __all__ = ["BUILD_GROUPS", "as_json", "given", "parameters", "stack"]
 
@@ -39,7 +38,7 @@ def given(options: Mapping[str, Any]) -> tuple[str | Path, str | None, dict[str,
     """
     found = {name: value for name, value in options.items() if value not in (None, ())}
     corpus, folder = found.pop("corpus"), found.pop("corpus_dir", None)
-    found |= {name: None for name, about in _ASKED.items() if name in found and found[name] == about.off}
+    found |= {name: None for name, about in ASKED.items() if name in found and found[name] == about.off}
     if "query_styles" in found:
         found["query_styles"] = _shares(found["query_styles"])
     if "bm25" in found:
@@ -250,51 +249,8 @@ _BY_HAND: Mapping[str, tuple[click.Option, ...]] = {
 }
 """By heading of --help, the options that are no decision of a recipe, or have a syntax of their own."""
 
-
-class _NumberOrWord(click.IntRange):
-    """A whole number, or a word that means None."""
-
-    def __init__(self, word: str, least: int | None) -> None:
-        super().__init__(least)
-        self.word = word
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Click's number, or the word."""
-        try:
-            return value if value == self.word else super().convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"{value!r} is no number of {self.min} or more, and not {self.word!r}", param, ctx)
-
-
-def _type(hint: Any, about: Option) -> click.ParamType[Any]:
-    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
-    if words:
-        return Choice([*words, about.off] if isinstance(about.off, str) else words)
-    if float in parts:
-        least = about.least if about.above is None else about.above
-        return click.FloatRange(least, about.most, min_open=about.above is not None)
-    if int not in parts:
-        return click.STRING
-    least = None if about.least is None else int(about.least)
-    if isinstance(about.off, str):
-        return _NumberOrWord(about.off, least)
-    if least is None:
-        return click.INT
-    return click.IntRange(least if about.off is None else about.off, None if about.most is None else int(about.most))
-
-
-def _of_recipe(name: str, hint: Any, about: Option) -> click.Option:
-    bare: dict[str, Any] = {} if about.bare is None else {"is_flag": False, "flag_value": about.bare}
-    flag = f"--{name.replace('_', '-')}"
-    return click.Option([flag], type=_type(hint, about), metavar=about.metavar, help=about.help, **bare)
-
-
-_ASKED = options_of(Recipe)
-_HINTS = get_type_hints(Recipe)
-_DECISIONS = {name: _of_recipe(name, _HINTS[name], about) for name, about in _ASKED.items()}
 _TABLE: Mapping[str, tuple[click.Option, ...]] = {
-    heading: (*options, *(one for name, one in _DECISIONS.items() if _ASKED[name].heading == heading))
+    heading: (*options, *(one for name, one in DECISIONS.items() if ASKED[name].heading == heading))
     for heading, options in _BY_HAND.items()
 }
 _BESIDE = {"Common": ("corpus", "query", "positive"), "Where and how": ("name", "as_json")}
@@ -305,8 +261,8 @@ BUILD_GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 def parameters(
-    *, decisions: Collection[str] = tuple(_DECISIONS), without: Collection[str] = ()
+    *, decisions: Collection[str] = tuple(DECISIONS), without: Collection[str] = ()
 ) -> list[click.Parameter]:
     """The options of a build: of its recipe `decisions` alone (by default all), and of the others those not in `without`."""
     every = [one for options in _TABLE.values() for one in options]
-    return [one for one in every if (one.name in decisions if one.name in _DECISIONS else one.name not in without)]
+    return [one for one in every if (one.name in decisions if one.name in DECISIONS else one.name not in without)]

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from hnhub.errors import UsageError
 
-__all__ = ["Option", "check_values", "option", "options_of"]
+__all__ = ["Heading", "Option", "check_values", "option", "options_of"]
+
+Heading = Literal["Common", "Corpus", "Queries", "Negatives", "Language model"]
+"""The groups of --help that a decision may stand in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """Of one field; the type is the field's own."""
 
-    heading: str
-    """Of the group in --help."""
+    heading: Heading
     help: str
     metavar: str | None = None
     least: float | None = None
@@ -26,7 +28,7 @@ class Option:
     """What the option says without a value."""
 
 
-def option(default: object, heading: str, help: str, **about: Any) -> Any:  # noqa: A002 - as click calls it
+def option(default: object, heading: Heading, help: str, **about: Any) -> Any:  # noqa: A002 - as click calls it
     """A dataclass field with its `Option`."""
     return field(default=default, metadata={"option": Option(heading=heading, help=help, **about)})
 
