@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from hnhub.api.card import check_card, preview_card, write_card
 from hnhub.corpus.catalog import CATALOG, find
-from hnhub.errors import InputError
+from hnhub.errors import InputError, RuleBroken, UsageError
 from hnhub.publish.card import config_schema, render_card
 from hnhub.publish.facts import gather, public_recipe
 from hnhub.publish.licences import flags, hub_licence, may_publish_text
@@ -183,3 +184,45 @@ def test_every_licence_of_the_catalog_is_mapped(name: str) -> None:
         assert flags(spec.licence, spec.redistributable)
     assert may_publish_text(spec, None) == (spec.access == "open")
     assert may_publish_text(spec, "mine")
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_corpus_of_the_catalog_has_a_card_before_it_is_built(name: str) -> None:
+    spec = find(name)
+    card = preview_card(name)
+    assert "> **Preview.** Nothing was built" in card
+    found = metadata(card)
+    assert found["pretty_name"] == f"{spec.title} hard negatives"
+    text = may_publish_text(spec, None)
+    assert found["configs"][0]["config_name"] == ("llm" if text else "llm-scored")
+    assert ("only ids are published" in card) == (not text)
+    assert {info["config_name"] for info in found["dataset_info"]} == {one["config_name"] for one in found["configs"]}
+    assert ("license_link" in found) == (found["license"] == "other")
+    assert spec.citation.splitlines()[0] in card
+    assert "`None`" not in card
+    assert "What was dropped" not in card
+
+
+def test_a_licence_that_the_hub_does_not_know_is_linked() -> None:
+    assert hub_licence("psf-2.0")["license_link"] == "https://docs.python.org/3/license.html"
+    assert hub_licence("house-rules-1") == {
+        "license": "other",
+        "license_name": "house-rules-1",
+        "license_link": "README.md",
+    }
+    assert "license_link" not in hub_licence("cc-by-4.0")
+
+
+def test_a_doi_stands_in_card_citation_and_croissant(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path)
+    write_card(folder, repo="ann/tiny", doi="10.57967/hf/1234")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "Cite this dataset (DOI [10.57967/hf/1234](https://doi.org/10.57967/hf/1234)):" in card
+    assert "  doi = {10.57967/hf/1234},\n" in card
+    assert json.loads((folder / "croissant.json").read_text())["identifier"] == "https://doi.org/10.57967/hf/1234"
+    with pytest.raises(RuleBroken, match="is not what"):
+        check_card(folder, repo="ann/tiny", doi="10.57967/hf/99")
+    with pytest.raises(UsageError, match="is no DOI"):
+        write_card(folder, doi="doi:1234")
+    with pytest.raises(UsageError, match="are of a dataset's folder"):
+        write_card("pydocs", doi="10.57967/hf/1234")

@@ -66,6 +66,7 @@ def test_publish_and_fetch_and_compare(hub: HubServer, run: Run, dataset: Path, 
 
     told = run(*push).stdout
     assert "nothing to commit, it stands at" in told
+    assert f"viewer {hub.url}/datasets/ann/tiny/viewer" in told.splitlines()
     assert len([line for line in hub.log if "/commit/" in line.path]) == 1
 
     run("pull", "ann/tiny", "--revision", "v1.2.3", "--out", tmp_path / "got")

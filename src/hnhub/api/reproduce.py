@@ -25,7 +25,7 @@ from hnhub.text.table import html_table, text_table
 
 __all__ = ["Reproduction", "reproduce"]
 
-_LATER = ("repo", "look", "answers", "training", "audit")
+_LATER = ("repo", "doi", "look", "answers", "training", "audit")
 """Facts that are put into a dataset after its build: the card that was published says them, so the one here does."""
 
 

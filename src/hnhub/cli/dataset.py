@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -87,6 +88,7 @@ def show(dataset: str, method: str | None, rows: int) -> None:
     examples=(
         "hnhub card runs/scifact/dataset --repo acme/scifact-hard-negatives",
         "hnhub card pydocs --check",
+        "hnhub card scifact --preview",
     ),
 )
 @click.argument("dataset", metavar="CORPUS|PATH", shell_complete=complete.corpora)
@@ -95,16 +97,20 @@ def show(dataset: str, method: str | None, rows: int) -> None:
 @click.option(
     "--results", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="PATH: put in training results."
 )
+@click.option("--doi", metavar="DOI", help="PATH: the DOI that the Hub gave the dataset, for the citation.")
+@click.option("--preview", is_flag=True, help="CORPUS: print the card that a dataset would have; nothing is built.")
 @click.option("--save", is_flag=True, help="PATH: keep facts and card in dataset_cards/<corpus>.json and .md too.")
-def card(dataset: str, check: bool, repo: str | None, results: Path | None, save: bool) -> None:
+def card(dataset: str, check: bool, preview: bool, save: bool, repo: str | None, **put: Any) -> None:
     """Render the card from measured facts.
 
     For a dataset folder: README.md, croissant.json and plots from its stats.json. For a corpus: dataset_cards/<corpus>.md
     from dataset_cards/<corpus>.json, below the current folder.
     """
-    from hnhub.api.card import check_card, write_card
+    from hnhub.api.card import check_card, preview_card, write_card
 
-    if check:
-        click.echo(check_card(dataset, repo=repo, results=results))
+    if preview:
+        click.echo(preview_card(dataset, repo=repo), nl=False)
+    elif check:
+        click.echo(check_card(dataset, repo=repo, **put))
     else:
-        click.echo(str(write_card(dataset, repo=repo, results=results, save=save)))
+        click.echo(str(write_card(dataset, repo=repo, save=save, **put)))

@@ -92,6 +92,7 @@ def _told(done: "Pushed") -> str:
     lines += [f"tag {done.tag}"] if done.tag else []
     lines += [f"collection {done.collection}"] if done.collection else []
     lines += [f"space {done.space}"] if done.space else []
+    lines += [f"viewer {done.viewer}"] if done.viewer else []
     return "\n".join([*lines, done.url])
 
 

@@ -62,10 +62,11 @@ def _template() -> "jinja2.Template":
 def citation(facts: Mapping[str, Any]) -> str:
     """The BibTeX entry of a dataset."""
     place = f"  howpublished = {{\\url{{https://huggingface.co/datasets/{facts['repo']}}}}},\n" if facts["repo"] else ""
+    doi = f"  doi = {{{facts['doi']}}},\n  publisher = {{Hugging Face}},\n" if facts.get("doi") else ""
     return (
         f"@misc{{{facts['name'].replace('-', '_')},\n"
         f"  title = {{{facts['corpus']['title']} hard negatives, version {facts['version']}}},\n"
-        f"{place}"
+        f"{place}{doi}"
         f"  note = {{Built with hnhub {facts['hnhub']}}}\n"
         "}"
     )

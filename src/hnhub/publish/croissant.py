@@ -76,6 +76,7 @@ def render_croissant(facts: Mapping[str, Any]) -> str:
         "isLiveDataset": False,
         **({"inLanguage": corpus["language"]} if corpus["language"] else {}),
         **({"url": f"https://huggingface.co/datasets/{facts['repo']}"} if facts["repo"] else {}),
+        **({"identifier": f"https://doi.org/{facts['doi']}"} if facts.get("doi") else {}),
         "citeAs": citation(facts),
         **({"citation": corpus["citation"]} if corpus["citation"] else {}),
         **({"isBasedOn": f"https://huggingface.co/datasets/{corpus['hub_id']}"} if corpus["hub_id"] else {}),

@@ -33,16 +33,24 @@ _ON_HUB = frozenset(
         "cdla-permissive-2.0",
     ]
 )
+_TEXTS = {
+    "psf-2.0": "https://docs.python.org/3/license.html",
+    "msr-la-nc": "https://microsoft.github.io/msmarco/",
+}
+"""Where the terms stand of the catalog's licences that the Hub does not know."""
 _UNKNOWN = frozenset({"unknown", "unspecified", ""})
 
 
 def hub_licence(licence: str) -> dict[str, str]:
-    """The card's YAML entries for a licence: the Hub's own identifier, or `other` with the name, or `unknown`."""
+    """The card's YAML entries for a licence: the Hub's own identifier, or `other` with its name and where it stands, or `unknown`.
+
+    A licence whose terms nobody has linked is told in the card itself.
+    """
     if licence in _UNKNOWN:
         return {"license": "unknown"}
     if licence in _ON_HUB:
         return {"license": licence}
-    return {"license": "other", "license_name": licence}
+    return {"license": "other", "license_name": licence, "license_link": _TEXTS.get(licence, "README.md")}
 
 
 def may_publish_text(spec: CorpusSpec | None, rights_statement: str | None) -> bool:

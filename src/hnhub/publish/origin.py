@@ -19,7 +19,7 @@ from typing import Any
 from hnhub import __version__
 from hnhub.errors import InputError
 from hnhub.marks import Marks
-from hnhub.records import METHODS, Recipe
+from hnhub.records import JUDGES, METHODS, Recipe
 from hnhub.stages import StageRecord, fingerprint
 from hnhub.text.options import check_options
 
@@ -147,7 +147,7 @@ def _changed(what: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Ite
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:
-    encodes = recipe.judge in ("ce", "cascade") or any(
+    encodes = (recipe.judge is not None and JUDGES[recipe.judge].scores) or any(
         METHODS[method].encodes or METHODS[method].scores_positive or "dense" in METHODS[method].sources
         for method in recipe.methods
     )

@@ -69,6 +69,8 @@ class Pushed:
     collection: str | None
     space: str | None = None
     """The address of the Space that shows its page."""
+    viewer: str | None = None
+    """The address of the Hub's viewer of its rows; none of a pull request or a private repository."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""
@@ -129,7 +131,8 @@ def carry_out(
             sleep=sleep,
         )
     url = pull_request or f"{api.endpoint}/datasets/{repo}"
-    return Pushed(repo, url, attempt.plan, commit, attempt.sent, pull_request, verified, tag, slug)
+    shown = None if pull_request or target.private else f"{url}/viewer"
+    return Pushed(repo, url, attempt.plan, commit, attempt.sent, pull_request, verified, tag, slug, viewer=shown)
 
 
 def _note(folder: Folder) -> str:
