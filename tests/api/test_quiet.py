@@ -53,7 +53,7 @@ if len(sys.argv) > 1: progress.off()
 with progress.showing():
     with progress.showing():
         progress.report("baking", 1, 2)
-    time.sleep(0.3)
+    time.sleep(0.8)
     progress.report("baking", 2, 2)
 """
 

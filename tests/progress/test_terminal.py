@@ -21,7 +21,7 @@ def build(wait=0.0, fail=None):
     with progress.in_stage("candidates/[red]x[/red]"):
         progress.report("[red]en\\x1b[31mcoding[/red] :smile:", 0, 2000, unit="texts")
         for done in range(1, 6):
-            time.sleep(0.15 + wait)
+            time.sleep(0.1 + wait + 0.7 * (done == 5))  # so that what stands there before is drawn
             progress.count(tokens=1000, cost=0.01, failures=1)
             progress.report("[red]en\\x1b[31mcoding[/red] :smile:", 200 * done, 2000, unit="texts", dropped={"x": done})
             if done == 2:
@@ -90,6 +90,28 @@ def test_an_error_is_the_last_thing_on_the_screen() -> None:
     assert code == 1
     assert terminal.lines[-1] == "ValueError: no more"
     assert not any("dataset" in line or "left" in line for line in terminal.lines)
+    assert terminal.is_clean
+
+
+TALL = """
+import time
+from hnhub import progress
+from hnhub.progress import Event
+names = tuple(f"candidates/m{number}" for number in range(12))
+with progress.display(lasting=True) as show, progress.listening(show):
+    progress.tell(Event("stages", 0, 12, stages=names))
+    for name in names:
+        time.sleep(0.1)
+        progress.tell(Event("3 rows", 3, 3, name, state="made", seconds=0.1))
+"""
+
+
+@pytest.mark.parametrize("rows", [5, 10])
+def test_more_stages_than_the_terminal_has_lines(rows: int) -> None:
+    code, terminal = run_in_terminal([sys.executable, "-c", TALL], rows=rows)
+    assert code == 0
+    assert any(line.endswith(" more to come") for frame in terminal.frames for line in frame)
+    assert [line.split()[:2] for line in terminal.lines] == [["✓", f"candidates/m{number}"] for number in range(12)]
     assert terminal.is_clean
 
 

@@ -25,7 +25,7 @@ from hnhub.text.terminal import is_terminal, printable
 
 __all__ = ["filled", "on_terminal", "open_console"]
 
-_REFRESH = 8
+_REFRESH = 5
 """Times a second."""
 _STAGE, _TIME = 24, 12
 """Columns: at most for a stage's name, and for its time."""
