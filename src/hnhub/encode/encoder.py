@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hnhub.encode.batches import Batch, longest, planned, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, devices, dtype_of, token_budget
+from hnhub.encode.memory import halving
 from hnhub.encode.models import ModelRef, held, quiet_loading, resolve
 from hnhub.encode.presets import choose_prompts, find_preset
 from hnhub.errors import HnhubError, InputError, MissingExtra, UsageError
@@ -168,14 +169,17 @@ class Encoder:
         body.register_forward_hook(_raise_to_float32)
 
     def _encode(self, texts: Sequence[str], prompt: str, encode: Callable[..., Any]) -> NDArray[np.float32]:
-        vectors = encode(
-            list(texts),
-            prompt=prompt,
-            batch_size=len(texts),
-            show_progress_bar=False,
-            normalize_embeddings=self._model.similarity_fn_name == "cosine",
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        def batch(part: Sequence[str]) -> NDArray[np.float32]:
+            vectors = encode(
+                list(part),
+                prompt=prompt,
+                batch_size=len(part),
+                show_progress_bar=False,
+                normalize_embeddings=self._model.similarity_fn_name == "cosine",
+            )
+            return np.asarray(vectors, dtype=np.float32)
+
+        return halving(batch, texts)
 
     def _encode_all(
         self, texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]], what: str

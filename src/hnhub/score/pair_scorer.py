@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hnhub.encode.batches import Batch, planned, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, dtype_of
+from hnhub.encode.memory import halving
 from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.errors import InputError, MissingExtra
 
@@ -59,10 +60,14 @@ class PairScorer:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Logits [n]."""
-        scores = self._model.predict(
-            list(pairs), batch_size=len(pairs), show_progress_bar=False, activation_fn=self._logits
-        )
-        return np.asarray(scores, dtype=np.float64)
+
+        def batch(part: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+            scores = self._model.predict(
+                list(part), batch_size=len(part), show_progress_bar=False, activation_fn=self._logits
+            )
+            return np.asarray(scores, dtype=np.float64)
+
+        return halving(batch, pairs)
 
 
 def _keep_head_in_float32(model: Any) -> None:
