@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,22 @@ def base_model(folder: Path, *, pairs: bool) -> str:
     return str(folder / "model")
 
 
-def body_weights(model: Any) -> int:
+def body_weights(folder: str) -> int:
     """Numbers that every token is multiplied with: all but the tables that are looked up."""
     import torch
+    from transformers import AutoModel
 
-    tables = sum(
-        part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding)
-    )  # fmt: skip
+    model = AutoModel.from_pretrained(folder)
+    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding))
     return sum(weights.numel() for weights in model.parameters()) - tables
+
+
+def tokens_of(texts: Sequence[Any], longest: int) -> int:
+    """How many tokens MiniLM's tokenizer, which all models here have, makes of texts or pairs."""
+    from transformers import AutoTokenizer
+
+    answer = AutoTokenizer.from_pretrained(minilm())(texts, truncation=True, max_length=longest)
+    return sum(map(len, answer["input_ids"]))
 
 
 def encoding(model: str, name: str, texts: list[str], device: str) -> tuple[list[Any], float]:
@@ -89,7 +97,7 @@ def encoding(model: str, name: str, texts: list[str], device: str) -> tuple[list
 
     encoder = Encoder(model, device=device)
     encoder.encode_documents(texts[:256])
-    tokens = sum(map(len, encoder._model.tokenizer(texts, truncation=True, max_length=512)["input_ids"]))
+    tokens = tokens_of(texts, 512)
     took = seconds(device, lambda: encoder.encode_documents(texts))
     apart = 0.0
     if device.startswith("cuda"):
@@ -100,27 +108,29 @@ def encoding(model: str, name: str, texts: list[str], device: str) -> tuple[list
         torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated(device) + 6e8) / total, device)
         apart = float(np.abs(encoder.encode_documents(some) - whole).max())
         torch.cuda.set_per_process_memory_fraction(1.0, device)
-    return [f"encode, {name}", len(texts) / took, tokens / took, 2 * body_weights(encoder._model)], apart
+    return [f"encode, {name}", len(texts) / took, tokens / took, 2 * body_weights(model)], apart
 
 
 def scoring(model: str, texts: list[str], device: str) -> list[Any]:
     """Pairs of a short query and a passage."""
     scorer = PairScorer(resolve(model), device=device)
     pairs = [(" ".join(text.split()[:8]), text) for text in texts]
-    tokens = sum(map(len, scorer._model.tokenizer(pairs, truncation=True, max_length=512)["input_ids"]))
+    tokens = tokens_of(pairs, 512)
 
     def work() -> None:
         for batch in scorer.batches(pairs, token_budget(device)):
-            scorer.score([pairs[at] for at in batch])
+            scorer.score([pairs[at] for at in batch.rows])
 
     took = seconds(device, work)
-    return ["cross-encode, BERT-base", len(pairs) / took, tokens / took, 2 * body_weights(scorer._model.model)]
+    return ["cross-encode, BERT-base", len(pairs) / took, tokens / took, 2 * body_weights(model)]
 
 
 def searching(documents: int, device: str) -> list[Any]:
     """1,000 queries, k 100; a token is here a document that is compared with a query."""
     rng = np.random.default_rng(0)
-    chunks = [rng.normal(size=(min(100_000, documents - at), 768)).astype(np.float32) for at in range(0, documents, 100_000)]
+    chunks = [
+        rng.normal(size=(min(100_000, documents - at), 768)).astype(np.float32) for at in range(0, documents, 100_000)
+    ]
     queries = rng.normal(size=(1000, 768)).astype(np.float32)
     top_k(queries[:8], chunks[:1], 100, device=device)
     took = seconds(device, lambda: top_k(queries, chunks, 100, device=device))
@@ -140,12 +150,8 @@ def training(model: str, texts: list[str], device: str, folder: Path, rows: int)
     (folder / "out").mkdir(parents=True)
     (folder / "work").mkdir()
     took = seconds(device, lambda: train(folder / "out", folder / "work", data=data, model=ref, settings=settings))
-    from transformers import AutoTokenizer
-
-    texts_seen = [text for row in frame.rows() for text in row]
-    tokens = sum(map(len, AutoTokenizer.from_pretrained(minilm())(texts_seen, truncation=True, max_length=256)["input_ids"]))
-    weights = body_weights(Encoder(model, device="cpu")._model)
-    return ["train, BERT-base (loading and saving too)", count / took, tokens / took, 8 * weights]
+    tokens = tokens_of([text for row in frame.rows() for text in row], 256)
+    return ["train, BERT-base (loading and saving too)", count / took, tokens / took, 8 * body_weights(model)]
 
 
 def main() -> None:
@@ -162,7 +168,9 @@ def main() -> None:
         print("no GPU is at hand: nothing was measured")
         return
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
-    print(f"{name} ({len(devices())} device(s)); {machine()}\n{versions(['torch', 'transformers', 'sentence-transformers'])}")
+    print(
+        f"{name} ({len(devices())} device(s)); {machine()}\n{versions(['torch', 'transformers', 'sentence-transformers'])}"
+    )
     rate = matrix_rate(device)
     print(f"matrix products, {body_dtype(device)}: {rate / 1e12:.1f} TFLOP/s\n")
     texts = [text for batch in synthetic(given.texts, 90) for text in batch]
