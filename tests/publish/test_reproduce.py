@@ -63,10 +63,12 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
     dataset = tmp_path / "runs" / "ann--things" / "dataset"
     before = content(dataset)
     push = ("push", dataset, "--repo", "ann/hard", "--with-answers", "--with-page", "--space", "ann/look")
+    push += ("--with-export", "triples")
 
     planned = run("ann", *push, "--dry-run").stdout
     assert f"+ add     {ANSWERS}" in planned
     assert "+ add     page.html" in planned
+    assert "+ add     exports/triples/bm25/" in planned
     assert "space ann/look" in planned
     assert content(dataset) == before, "a plan changes nothing"
     assert ("dataset", "ann/hard") not in hub.store.repos
@@ -79,7 +81,8 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
     assert "number1" not in "".join(answers["text"]), "no passage goes along"
     card = (dataset / "README.md").read_text(encoding="utf-8")
     assert f"[{ANSWERS}]({ANSWERS})" in card
-    assert "hnhub reproduce ann/hard@" not in card, "the card does not know the tag"
+    assert "| [exports/triples/bm25](exports/triples/bm25) |" in card
+    assert [path.name for path in (dataset / "exports" / "triples").iterdir() if path.is_dir()]
 
     hub.store.write("ann/things", {"corpus.jsonl": b'{"_id": "x", "text": "another edition"}\n'})
     try:
@@ -89,7 +92,7 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
     assert found["same"]
     assert found["sent"] == 0
     assert set(found["files"].values()) == {"same"}
-    assert "page.html" in found["files"]
+    assert {"page.html", "exports/triples/bm25/README.md"} <= set(found["files"])
     assert set(found["stages"].values()) == {"same"}
     assert {"queries", "candidates/llm", "judgements/bm25"} <= set(found["stages"])
     assert found["why"] == []

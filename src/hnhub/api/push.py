@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ def push(
     with_page: bool = False,
     space: str | None = None,
     with_answers: bool = False,
+    with_exports: Sequence[str] = (),
 ) -> Pushed:
     """Publish a run or a dataset's folder as the Hub repository `repo` (NAMESPACE/NAME): plan, one commit, verify, tag, collection.
 
@@ -43,7 +45,8 @@ def push(
     `note`. `private` and `gated` are in force before any content comes in. `force` overwrites what others put or changed where
     our files go. With `with_page` the dataset's page (`hnhub.view`) goes along and is linked from the card; `space` names a
     static Space (NAMESPACE/NAME) that shows it. With `with_answers` everything that language models answered goes along, by the
-    hashes of the requests, so that others build it again (`hnhub.reproduce`) without asking a model.
+    hashes of the requests, so that others build it again (`hnhub.reproduce`) without asking a model. `with_exports` are layouts of
+    `hnhub.export` that go along as files, by every method.
 
     Raises RuleBroken, before anything is sent, for data that breaks a rule of `validate` or text that may not be passed on, and
     after the commit if what is on the Hub does not load as it should; UsageError without a token, for a tag that stands
@@ -68,7 +71,7 @@ def push(
     )
     with showing():
         folder = _folder(run)
-        page = _prepare(folder, repo, with_page=with_page, space=space, with_answers=with_answers)
+        page = _prepare(folder, repo, _Along(with_page, space, with_answers, tuple(with_exports)))
         done = publish(read_folder(folder.path), target)
         if space is None or page is None:
             return done
@@ -84,6 +87,7 @@ def plan_push(
     with_page: bool = False,
     space: str | None = None,
     with_answers: bool = False,
+    with_exports: Sequence[str] = (),
 ) -> PushPlan:
     """What `push` would do now, path by path; nothing is written anywhere. Raises as `push` does before it sends anything.
 
@@ -94,53 +98,61 @@ def plan_push(
     """
     check_repo_name(repo)
     folder = _folder(run)
-    if not (with_page or space or with_answers):
+    along = _Along(with_page, space, with_answers, tuple(with_exports))
+    if not along.any:
         return plan_folder_push(folder, repo)
     refuse_unpublishable(folder)
     with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
         # What goes along is made in a folder of links: files are written by renaming, so what they point to stays as it is.
         copy = Path(place) / folder.path.parent.name / "dataset"
         shutil.copytree(folder.path, copy, copy_function=os.symlink)
-        _prepare(read_folder(copy), repo, with_page=with_page, space=space, with_answers=with_answers, made=folder.path)
+        _prepare(read_folder(copy), repo, along, made=folder.path)
         return plan_folder_push(read_folder(copy), repo)
 
 
-def _prepare(
-    folder: Folder, repo: str, *, with_page: bool, space: str | None, with_answers: bool, made: Path | None = None
-) -> str | None:
+@dataclass(frozen=True)
+class _Along:
+    """What goes along with a dataset."""
+
+    page: bool
+    space: str | None
+    answers: bool
+    exports: tuple[str, ...]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.page or self.space or self.answers or self.exports)
+
+
+def _prepare(folder: Folder, repo: str, along: _Along, *, made: Path | None = None) -> str | None:
     """Put into the folder what goes along, and what its card says of it; returns the page for a Space.
 
     Refuses first what may not be published. `made` is where the dataset was built, if that is elsewhere.
     """
+    from hnhub.api.along import exports_of, page_of
+    from hnhub.api.recorded import collect_answers
+
     check_repo_name(repo)
-    if space is not None:
-        check_repo_name(space)
-    if not (with_page or space or with_answers):
+    if along.space is not None:
+        check_repo_name(along.space)
+    if not along.any:
         return None
     refuse_unpublishable(folder)
     facts = json.loads((folder.path / "stats.json").read_text(encoding="utf-8"))
-    added: dict[str, bytes] = {}
+    added: dict[str, bytes | Path] = {}
     page = None
-    if with_answers:
-        from hnhub.api.recorded import collect_answers
-
-        if (found := collect_answers(made or folder.path)) is not None:
+    with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
+        if along.answers and (found := collect_answers(made or folder.path)) is not None:
             added[ANSWERS], facts["answers"] = found
-    if with_page or space:
-        page = _page(folder)
-        facts["look"] = {"page": PAGE if with_page else None, "space": space}
-        added |= {PAGE: page.encode()} if with_page else {}
-    rewrite_card(folder.path, facts, added=added)
+        if along.exports:
+            facts["exports"], files = exports_of(folder.path, along.exports, Path(place))
+            added |= files
+        if along.page or along.space:
+            page = page_of(folder.path)
+            facts["look"] = {"page": PAGE if along.page else None, "space": along.space}
+            added |= {PAGE: page.encode()} if along.page else {}
+        rewrite_card(folder.path, facts, added=added)
     return page
-
-
-def _page(folder: Folder) -> str:
-    """The dataset's page, as it is published."""
-    from hnhub.viewer.page import render
-    from hnhub.viewer.read import read_view
-    from hnhub.viewer.records import Shown
-
-    return render({**read_view(folder.path, Shown(published=True)), "against": None, "marks": None})
 
 
 def _folder(run: Run | str | os.PathLike[str]) -> Folder:

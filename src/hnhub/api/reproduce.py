@@ -2,12 +2,14 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hnhub.api.along import exports_of, page_of
 from hnhub.api.opening import opened_models
 from hnhub.api.recorded import journal_of, recorded_job
 from hnhub.api.runs import Run, dataset_name
@@ -25,7 +27,7 @@ from hnhub.text.table import html_table, text_table
 
 __all__ = ["Reproduction", "reproduce"]
 
-_LATER = ("repo", "doi", "look", "answers", "training", "audit")
+_LATER = ("repo", "doi", "look", "answers", "exports", "training", "audit")
 """Facts that are put into a dataset after its build: the card that was published says them, so the one here does."""
 
 
@@ -166,21 +168,21 @@ def _answering(
 
 
 def _finish(published: Path, made: Path) -> None:
-    """What was put into the dataset after its build is put into this one: into its card, and the page drawn anew."""
-    from hnhub.viewer.page import render
-    from hnhub.viewer.read import read_view
-    from hnhub.viewer.records import Shown
-
+    """What was put into the dataset after its build is put into this one: into its card; page and exports are made anew."""
     told, facts = (json.loads((folder / "stats.json").read_text(encoding="utf-8")) for folder in (published, made))
-    rewrite_card(made, {**facts, **{name: fact for name, fact in told.items() if name in _LATER}})
-    added = {}
-    if (published / PAGE).is_file():
-        added[PAGE] = render({**read_view(made, Shown(published=True)), "against": None, "marks": None}).encode()
-    if (published / ANSWERS).is_file():
-        added[ANSWERS] = (published / ANSWERS).read_bytes()
-    if added:
-        facts = json.loads((made / "stats.json").read_text(encoding="utf-8"))
-        rewrite_card(made, facts, added=added)
+    facts |= {name: fact for name, fact in told.items() if name in _LATER}
+    rewrite_card(made, facts)
+    added: dict[str, bytes | Path] = {}
+    with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
+        if "exports" in facts:
+            facts["exports"], files = exports_of(made, [one["layout"] for one in facts["exports"]], Path(place))
+            added |= files
+        if (published / PAGE).is_file():
+            added[PAGE] = page_of(made).encode()
+        if (published / ANSWERS).is_file():
+            added[ANSWERS] = (published / ANSWERS).read_bytes()
+        if added:
+            rewrite_card(made, facts, added=added)
 
 
 def _compared(published: Path, made: Path) -> dict[str, str]:

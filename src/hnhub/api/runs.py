@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +153,7 @@ class Run:
         with_page: bool = False,
         space: str | None = None,
         with_answers: bool = False,
+        with_exports: Sequence[str] = (),
     ) -> Pushed:
         """Publish it; see `hnhub.push`."""
         from hnhub.api.push import push
@@ -170,6 +171,7 @@ class Run:
             with_page=with_page,
             space=space,
             with_answers=with_answers,
+            with_exports=with_exports,
         )
 
     def __repr__(self) -> str:

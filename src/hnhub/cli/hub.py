@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hnhub.cli import complete
-from hnhub.cli.help import Command
+from hnhub.cli.help import Choice, Command
 from hnhub.cli.options import as_json
+from hnhub.layouts.formats import FORMATS
 
 if TYPE_CHECKING:
     from hnhub.publish.diff import Difference
@@ -46,6 +47,14 @@ _SIGNS = {"add": "+", "change": "~", "delete": "-", "keep": " "}
     is_flag=True,
     help="Put everything that language models answered along, so that `hnhub reproduce` asks none.",
 )
+@click.option(
+    "--with-export",
+    "with_exports",
+    multiple=True,
+    type=Choice(list(FORMATS)),
+    metavar="LAYOUT",
+    help="Put every method's rows in a layout of `hnhub export` along, below exports/; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite what others put or changed where our files go.")
 @as_json
@@ -59,7 +68,7 @@ def push(path: Path, repo: str, dry_run: bool, as_json: bool, **target: Any) -> 
     from hnhub.api.push import push as publish
 
     if dry_run:
-        along = {name: target[name] for name in ("with_page", "space", "with_answers")}
+        along = {name: target[name] for name in ("with_page", "space", "with_answers", "with_exports")}
         plan = plan_push(path, repo, **along)
         space = {"space": target["space"]} if target["space"] else {}
         lines = [push_table(plan, repo), *(f"space {name}: the page" for name in space.values())]

@@ -1,6 +1,7 @@
 """What turns rows into a dataset that can be published: stats.json, plots, card and Croissant file."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,19 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
         draw_plots(folder, facts["stats"])
 
 
-def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, bytes] | None = None) -> None:
-    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest; `added` are further files."""
+def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, bytes | Path] | None = None) -> None:
+    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest.
+
+    `added` are further files: their content, or where they lie, from where they are moved.
+    """
     write_card(folder, facts)
     for name, data in (added or {}).items():
-        write_atomically(folder / name, data)
+        if isinstance(data, bytes):
+            write_atomically(folder / name, data)
+        else:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(data, folder / f"{name}.tmp")
+            (folder / f"{name}.tmp").replace(folder / name)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     known = manifest["files"]
