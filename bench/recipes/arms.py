@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["ARMS", "MOST_PASSES", "PLAIN", "RATES", "STEPS", "Arm"]
 
-STEPS, MOST_PASSES = 40, 20
+STEPS, MOST_PASSES = {"static": 40, "minilm": 20}, 20
 
 RATES = {"static": 0.02, "minilm": 2e-5}
 
@@ -26,8 +26,8 @@ class Arm:
     rate: float = 1.0
     """Times the usual learning rate."""
     decontaminate: bool = False
-    steps: int | None = STEPS
-    """About so many; None is what `hnhub train` takes, about 120."""
+    long: bool = False
+    """As many steps as `hnhub train` takes, about 120, in place of `STEPS`."""
     seeds: int = 1
     """How many at most."""
     only: str | None = None
@@ -40,7 +40,7 @@ PLAIN: Mapping[str, Any] = {
 """What an arm trains with where it says nothing else, for about `STEPS` steps."""
 
 
-_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "steps", "seeds", "only")
+_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "long", "seeds", "only")
 
 
 def _arm(name: str, group: str, says: str, **options: Any) -> Arm:
@@ -54,10 +54,11 @@ _TAUGHT = {"candidates": 8}
 _BEST = {"loss": "mix", "candidates": 8, "temperature": 0.1}
 
 _ALL = {"positives": "all"}
+_DEFAULT: Mapping[str, Any] = {**_ALL, "negatives": 5, "long": True}
 
 ARMS: tuple[Arm, ...] = (
     _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone", seeds=3),
-    _arm("before", "plain", "all positives, 5 of BM25's best, 120 steps: what `train` did before", **_ALL, negatives=5, steps=None),
+    _arm("default", "plain", "what `train` does: all positives, 5 of BM25's best, 120 steps", **_DEFAULT, seeds=3),
     _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1),
     _arm("all-positives", "positives", "a row for each positive", **_ALL, seeds=3),
     _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair"),
@@ -73,16 +74,19 @@ ARMS: tuple[Arm, ...] = (
     _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT, seeds=3),
     _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT, seeds=3),
     _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT),
-    _arm("long", "steps", "120 steps", steps=None),
+    _arm("long", "steps", "120 steps", long=True),
     _arm("warm", "temperature", "temperature .1", temperature=0.1),
     _arm("rate-quarter", "learning rate", "a quarter of the usual rate", rate=0.25),
     _arm("rate-double", "learning rate", "twice the usual rate", rate=2.0),
     _arm("merge", "merge", "half of the base in the weights", merge=0.5, seeds=3),
     _arm("all-merge", "together", "all positives, half of the base", **_ALL, merge=0.5, seeds=3),
-    _arm("mix-merge", "together", "mix at temperature .1, half of the base", **_BEST, merge=0.5),
-    _arm("all-mix-merge", "together", "the same with all positives", **_BEST, **_ALL, merge=0.5, seeds=3),
-    _arm("all-mix", "together", "all positives, mix at temperature .1", **_BEST, **_ALL),
-    _arm("clean", "together", "all-mix-merge, decontaminated", **_BEST, **_ALL, merge=0.5, decontaminate=True),
+    _arm("default-merge", "together", "`default`, half of the base", **_DEFAULT, merge=0.5, seeds=3),
+    _arm("default-mix", "together", "`default` with `mix`", **_DEFAULT, loss="mix"),
+    _arm("default-mix-merge", "together", "`default` with `mix`, half of the base", **_DEFAULT, loss="mix", merge=0.5),
+    _arm("default-clean", "together", "`default`, decontaminated", **_DEFAULT, decontaminate=True),
+    _arm("default-merge-clean", "together", "`default-merge`, decontaminated", **_DEFAULT, merge=0.5, decontaminate=True),
+    _arm("all-mix-merge", "together", "all positives, mix with 8 at temperature .1, half of the base", **_BEST, **_ALL, merge=0.5, seeds=3),
+    _arm("all-mix", "together", "all positives, mix with 8 at temperature .1", **_BEST, **_ALL),
     _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles"),
     _arm("both", "titles", "all-mix-merge on judged queries and titles", **_BEST, **_ALL, merge=0.5, dataset="top+titles", seeds=3),
 )  # fmt: skip

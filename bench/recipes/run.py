@@ -23,7 +23,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import polars as pl
-from arms import ARMS, MOST_PASSES, PLAIN, RATES, Arm
+from arms import ARMS, MOST_PASSES, PLAIN, RATES, STEPS, Arm
 from corpora import BEIR, Material, material
 from tables import write_page
 
@@ -40,7 +40,7 @@ from hnhub.stages import run_stage
 from small_models import minilm, word_vectors
 
 MEASURES = ("nDCG@10", "Recall@100")
-LENGTH = {"static": None, "minilm": 96}
+LENGTH = {"static": None, "minilm": 64}
 """Tokens of a text in training and evaluation."""
 
 
@@ -111,13 +111,20 @@ def _trained(
     stage: Path, corpus: Material, source: str, arm: Arm, kind: str, seed: int, searched: object
 ) -> dict[str, object]:
     """Train an arm and keep how it does; the model itself goes."""
-    options = {**PLAIN, "learning_rate": arm.rate * RATES[kind], **arm.train, "max_length": LENGTH[kind], "seed": seed}
+    options = {
+        **PLAIN,
+        "learning_rate": arm.rate * RATES[kind],
+        **arm.train,
+        "max_length": LENGTH[kind],
+        **({"cached": False} if kind == "minilm" else {}),
+        "seed": seed,
+    }
     settings = settings_for(source, **options)
     checked = _checked(corpus, arm, settings.scored, settings.candidates, seed if settings.candidates else 0)
-    if arm.steps is not None:
+    if not arm.long:
         rows = checked.data.rows
         seen = rows.height if settings.positives == "all" and settings.loss != "lsepair" else rows["query"].n_unique()
-        passes = min(MOST_PASSES, max(1, math.ceil(arm.steps * settings.batch / seen)))
+        passes = min(MOST_PASSES, max(1, math.ceil(STEPS[kind] * settings.batch / seen)))
         settings = replace(settings, epochs=float(passes))
     contaminated = checked.contaminated[corpus.test.corpus]
     parts = {

@@ -14,21 +14,24 @@ __all__ = ["write_page"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 MEASURE, MARGIN = "nDCG@10", 0.01
-MODELS = {"static": "WordLlama's static embeddings (256 numbers)", "minilm": "all-MiniLM-L6-v2, texts cut at 96 tokens"}
+MODELS = {"static": "WordLlama's static embeddings (256 numbers)", "minilm": "all-MiniLM-L6-v2, texts cut at 64 tokens"}
 CORPORA = {"cranfield": "Cranfield", "nfcorpus": "NFCorpus", "scifact": "SciFact"}
-DEFAULTS = ("all-mix-merge",)
+DEFAULTS = ("default", "default-merge")
 _MARKS = {"better": "**better**", "worse": "**worse**", "equivalent": "equivalent", "undecided": ""}
 
 
 def write_page(out: Path) -> None:
     """Write the tables between the page's markers, and all figures to results.json in `out`."""
-    parts, results = [_legend()], {}
+    parts: list[str] = []
+    results, measured = {}, set()
     for model, label in MODELS.items():
         found = {path.name: _read(path) for path in sorted((out / "scores" / model).glob("*")) if path.is_dir()}
         for name, one in found.items():
             parts.append(f"### {CORPORA[name]}, {label}\n\n{_table(one)}")
             parts.append("\n".join(f"- {line}" for line in _sentences(CORPORA[name], one)))
+            measured |= set(one["scores"])  # type: ignore[call-overload]
         results[model] = {name: _as_json(one) for name, one in found.items()}
+    parts.insert(0, _legend(measured))
     (out / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     start, end = "<!-- measured: recipes -->", "<!-- end: recipes -->"
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
@@ -59,8 +62,9 @@ def _read(folder: Path) -> dict[str, object]:
     return {"scores": scores, "all": everything, "clean": clean, "steps": steps}
 
 
-def _legend() -> str:
-    return table([["arm", "trains with"], *([f"`{arm.name}`", arm.says] for arm in ARMS)])
+def _legend(measured: set[str]) -> str:
+    rows = [[f"`{arm.name}`", arm.says] for arm in ARMS if arm.name in measured]
+    return table([["arm", "trains with"], *rows])
 
 
 def _table(one: dict[str, object]) -> str:
