@@ -67,7 +67,7 @@ def test_prompts_dtype_and_length_are_the_objects(model):
     assert (encoder.query_prompt, encoder.document_prompt) == ("ask: ", "tell: ")
     assert encoder.dtype == "bfloat16"
     assert encoder.identity()["max_length"] == 32
-    assert 0.9 < encoder.cosine_to_float32(TEXTS) < 1
+    assert 0.9 < encoder.agreement(TEXTS)["least_cosine_to_float32"] < 1
     assert next(model.parameters()).dtype == torch.bfloat16
     with pytest.raises(UsageError, match="max_seq_length"):
         Encoder(hold(model), max_length=8)

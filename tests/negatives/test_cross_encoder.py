@@ -144,11 +144,25 @@ def test_after_kill_9_only_what_is_missing_is_sent(inputs, tiny, tmp_path, monke
     plain = pair_scorer.PairScorer.score
     monkeypatch.setattr(pair_scorer.PairScorer, "score", lambda self, pairs: sent.extend(pairs) or plain(self, pairs))
     (tmp_path / "killed" / "out").rename(tmp_path / "half")
+    known = {name: facts[name] for name in ("dtype", "tau_to_float32", "decisions_kept")}
+    monkeypatch.setattr(cross_encoder, "_agreement", lambda *_, **__: known)  # which scores its sample again
     resumed, _ = make(tmp_path / "killed", inputs, cross_encoder=tiny)
     assert len(sent) == facts["pairs"] - done
     assert resumed == facts
     files = [(tmp_path / name / "out" / "candidates.parquet").read_bytes() for name in ("plain", "killed")]
     assert files[0] == files[1]
+
+
+def test_precision_is_chosen_told_and_held_against_float32(inputs, tiny, tmp_path, caplog):
+    facts, exact = make(tmp_path / "32", inputs, cross_encoder=tiny, precision="fp32")
+    assert (facts["dtype"], facts["tau_to_float32"], facts["decisions_kept"]) == ("float32", 1, 1)
+    facts, rows = make(tmp_path / "16", inputs, cross_encoder=tiny, precision="bf16")
+    assert facts["dtype"] == "bfloat16"
+    assert 0 < facts["tau_to_float32"] <= 1
+    assert 0 < facts["decisions_kept"] <= 1
+    assert f"Kendall's tau to float32's scores is {facts['tau_to_float32']:.3f}" in caplog.text
+    apart = np.abs(rows.sort("query_id", "document_id")["score"] - exact.sort("query_id", "document_id")["score"])
+    assert 0 < apart.max() < 0.5
 
 
 def test_what_can_not_score_is_refused(inputs, tmp_path):
@@ -214,7 +228,7 @@ def test_local_scores_hardly_depend_on_their_company(likelihood):
 
 
 def test_local_from_end_to_end(inputs, likelihood, tmp_path, monkeypatch):
-    monkeypatch.setattr(cross_encoder, "load_scorers", lambda _: (likelihood,))
+    monkeypatch.setattr(cross_encoder, "load_scorers", lambda *_: (likelihood,))
     facts, rows = make(tmp_path / "run", inputs, cross_encoder="local")
     assert rows.filter(pl.col("label") == 1, pl.col("query_id") == "q1")["rank"].to_list() == [1]
     assert (facts["scorer"], facts["model"]) == ("query likelihood", "SmolLM2-135M-Instruct.Q4_1")

@@ -196,7 +196,7 @@ def test_an_answer_without_a_grade_keeps_the_candidate(folder: Path, tmp_path: P
 
 def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     tiny = write_cross_encoder(tmp_path_factory.mktemp("ce"))
-    facts, judgements, _, negatives, ledger = judged(folder, cross_encoder_judge(tiny, 0.95, None))
+    facts, judgements, _, negatives, ledger = judged(folder, cross_encoder_judge(tiny, "auto", 0.95, None))
     assert facts["judged"] == 11
     assert {"drop", "promote"} & set(judgements["verdict"])
     assert facts["model"] == "tiny"
@@ -208,7 +208,7 @@ def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory:
     refused = negatives.filter(pl.col("reason").str.starts_with("judged_"))
     assert len(refused) == facts["drop"] + facts["promote"]
     assert set(refused["document_id"]) <= set(ledger["document_id"])
-    judged(folder, cross_encoder_judge(tiny, 0.95, None), name="again")  # scores from the journal
+    judged(folder, cross_encoder_judge(tiny, "auto", 0.95, None), name="again")  # scores from the journal
     first, again = ((folder / name / "judgements.parquet").read_bytes() for name in ("judged", "again"))
     assert first == again
 

@@ -49,6 +49,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "bi_encoder": ({"bi_encoder": "models/b"}, {"candidates/dense"}),
     "faiss": ({"faiss": "Flat"}, {"candidates/dense"}),
     "cross_encoder": ({"cross_encoder": "models/b"}, {"candidates/ce"}),
+    "precision": ({"precision": "fp32"}, {"candidates/dense", "candidates/ce"}),
     "max_percent": ({"max_percent": 0.9}, {"judgements/ce", "negatives/ce"}),
     "max_margin": ({"max_margin": 1.0}, {"judgements/ce", "negatives/ce"}),
     "judge": ({"judge": "ce"}, {"judgements"}),

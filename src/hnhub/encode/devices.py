@@ -3,7 +3,9 @@
 import os
 from typing import Any, Literal
 
-__all__ = ["Dtype", "body_dtype", "devices", "dtype_of", "token_budget"]
+from hnhub.records import Precision
+
+__all__ = ["Dtype", "body_dtype", "chosen_dtype", "devices", "dtype_of", "token_budget"]
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 """What a body computes in. hnhub itself chooses among the first two; an object may come in the third."""
@@ -36,6 +38,12 @@ def body_dtype(device: str) -> Dtype:
         return "float32"
     has = torch.cpu.get_capabilities()
     return "bfloat16" if has.get("amx_bf16") or has.get("avx512_bf16") else "float32"
+
+
+def chosen_dtype(precision: Precision) -> Dtype | None:
+    """What the user asked for; None leaves it to the device, or to the object that a model is."""
+    dtypes: dict[Precision, Dtype] = {"fp32": "float32", "bf16": "bfloat16"}
+    return dtypes.get(precision)
 
 
 def dtype_of(model: Any) -> Dtype:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hnhub.encode.agreement import least_cosine, neighbours_kept
 from hnhub.encode.batches import Batch, longest, planned, token_lengths
 from hnhub.encode.devices import Dtype, body_dtype, devices, dtype_of, token_budget
 from hnhub.encode.memory import halving
@@ -115,10 +116,15 @@ class Encoder:
             texts, lambda part: self._encode(part, self.query_prompt, self._model.encode_query), "encoding queries"
         )
 
-    def cosine_to_float32(self, texts: Sequence[str]) -> float:
-        """The least cosine between this encoder's vectors and a float32 one's, over the first 64 texts; 1 in float32."""
-        if self.dtype == "float32" or not texts:
-            return 1.0
+    def agreement(self, texts: Sequence[str]) -> dict[str, float]:
+        """With the same model in float32, over the first 64 texts; all 1 in float32.
+
+        `least_cosine_to_float32` of their vectors, and `neighbours_kept`: the share of each one's ten nearest (or half of
+        all, where they are few) that stay so.
+        """
+        sample = texts[:_SAMPLE]
+        if self.dtype == "float32" or len(sample) < 3:
+            return {"least_cosine_to_float32": 1.0, "neighbours_kept": 1.0}
         exact = Encoder(
             self.ref.source,
             query_prompt=self.query_prompt,
@@ -127,8 +133,9 @@ class Encoder:
             device=self.device,
             dtype="float32",
         )
-        a, b = (one.encode_documents(texts[:_SAMPLE], what="comparing with float32") for one in (self, exact))
-        return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+        ours, theirs = (one.encode_documents(sample, what="comparing with float32") for one in (self, exact))
+        kept = neighbours_kept(theirs, ours, min(10, len(sample) // 2))
+        return {"least_cosine_to_float32": round(least_cosine(theirs, ours), 6), "neighbours_kept": round(kept, 4)}
 
     def _load(self) -> Any:
         try:

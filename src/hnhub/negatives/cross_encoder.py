@@ -4,30 +4,38 @@ Scores are kept raw, positives are scored by the same model, and the cut against
 negatives.choose.
 """
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from hnhub.encode.agreement import kendall_tau
 from hnhub.encode.devices import devices, token_budget
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
 from hnhub.negatives._texts import Texts
+from hnhub.negatives.cut import cut
 from hnhub.negatives.mining import Mining
 from hnhub.progress import report
-from hnhub.records import Provenance
+from hnhub.records import Precision, Provenance, Recipe
 from hnhub.score.journal import ScoreJournal
 from hnhub.score.scorers import find_reference, load_scorers, score_pairs
 from hnhub.stages import fingerprint
 
 __all__ = ["identity", "make_candidates"]
 
+log = logging.getLogger(__name__)
+
 _MOST, _LEAST, _PARTS = 512, 64, 64
 """Queries whose pairs are sorted by length together: few enough that many workers have something to do."""
+_QUERIES, _CANDIDATES = 8, 12
+"""Queries, and candidates of each, whose scores are held against float32's."""
 
 
 def identity(cross_encoder: str) -> dict[str, str]:
@@ -44,8 +52,19 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     same bytes. Raises InputError if the engine's workers compute in different dtypes.
     """
     queries, sources, engine = mining.queries, mining.sources, mining.engine
-    depth, cross_encoder = mining.recipe.depth, mining.recipe.cross_encoder
+    recipe, depth, cross_encoder = mining.recipe, mining.recipe.depth, mining.recipe.cross_encoder
     count = pq.read_metadata(queries).num_rows
+    compare = partial(_agreement, recipe=recipe, sources=dict(sources), documents=mining.documents, queries=queries)
+    (agreement,) = engine.map(compare, 1, gpu=True)
+    if agreement["dtype"] != "float32":
+        log.log(
+            logging.INFO if recipe.precision == "auto" else logging.WARNING,
+            "%s in %s: of a sample, Kendall's tau to float32's scores is %.3f, and %.1f %% of what the cut decides is the same",
+            identity(cross_encoder)["model"],
+            agreement["dtype"],
+            agreement["tau_to_float32"],
+            100 * agreement["decisions_kept"],
+        )
     score = partial(
         _score_part,
         sources=dict(sources),
@@ -53,11 +72,19 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
         queries=queries,
         depth=depth,
         cross_encoder=cross_encoder,
+        precision=recipe.precision,
         corpus_revision=mining.corpus_revision,
     )
     size = min(_MOST, max(_LEAST, count // _PARTS))
     parts = make_parts(
-        out, work, score, queries=queries, size=size, engine=engine, about=partial(_dtype, cross_encoder), gpu=True
+        out,
+        work,
+        score,
+        queries=queries,
+        size=size,
+        engine=engine,
+        about=partial(_dtype, cross_encoder, recipe.precision),
+        gpu=True,
     )
     dtypes = {part["dtype"] for part in parts}
     if len(dtypes) > 1:
@@ -69,6 +96,7 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
         "method": "ce",
         "scorer": "query likelihood" if cross_encoder == "local" else "cross-encoder",
         **identity(cross_encoder),
+        **agreement,
         "dtype": dtypes.pop(),
         "sources": list(sources),
         "depth": depth,
@@ -76,8 +104,33 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     }
 
 
-def _dtype(cross_encoder: str) -> dict[str, object]:
-    return {"dtype": load_scorers(cross_encoder)[0].dtype}
+def _dtype(cross_encoder: str, precision: Precision) -> dict[str, object]:
+    return {"dtype": load_scorers(cross_encoder, precision)[0].dtype}
+
+
+def _agreement(_: int, *, recipe: Recipe, sources: Mapping[str, Path], documents: Path, queries: Path) -> dict[str, Any]:
+    """With the same model in float32: of some queries Kendall's tau, and the share of candidates that the cut treats the same."""
+    scorer = load_scorers(recipe.cross_encoder, recipe.precision)[0]
+    found = {"dtype": scorer.dtype, "tau_to_float32": 1.0, "decisions_kept": 1.0}
+    if scorer.dtype == "float32":
+        return found
+    exact = load_scorers(recipe.cross_encoder, "fp32")[0]
+    rows = _merge(read_queries(queries)[:_QUERIES], sources, min(recipe.depth, _CANDIDATES))
+    rows = _with_texts(rows, documents, Texts(documents)).sort("order", -pl.col("label"), maintain_order=True)
+    pairs = rows.select("query", "text").rows()
+    scores = np.zeros((2, len(pairs)))
+    for which, one in enumerate((exact, scorer)):
+        for batch in one.batches(pairs, token_budget("cpu")):
+            scores[which, batch.rows] = one.score([pairs[i] for i in batch.rows])
+    taus, same = [], []
+    for _key, places in rows.with_row_index("place").group_by("order", maintain_order=True):
+        own = scores[:, places["place"].to_numpy()]
+        taus.append(kendall_tau(*own))
+        verdicts = (
+            cut(each[0], each[1:].tolist(), max_percent=recipe.max_percent, max_margin=recipe.max_margin) for each in own
+        )
+        same += [one == other for one, other in zip(*verdicts, strict=True)]
+    return {**found, "tau_to_float32": round(float(np.mean(taus)), 4), "decisions_kept": round(float(np.mean(same)), 4)}
 
 
 def _score_part(
@@ -90,9 +143,10 @@ def _score_part(
     queries: Path,
     depth: int,
     cross_encoder: str,
+    precision: Precision,
     corpus_revision: str,
 ) -> dict[str, Any]:
-    reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
+    reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder, precision)
     frozen = read_queries(queries)
     asked = frozen[part]
     rows = _with_texts(_merge(asked, sources, depth), documents, Texts(documents))

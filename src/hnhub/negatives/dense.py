@@ -1,5 +1,6 @@
 """Candidates by a bi-encoder: the documents whose vectors lie nearest to the query's."""
 
+import logging
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing
 from hnhub.negatives.mining import Mining
-from hnhub.records import Provenance
+from hnhub.records import Precision, Provenance
 from hnhub.stages import fingerprint
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ __all__ = ["DEFAULT_BI_ENCODER", "identity", "make_candidates"]
 
 DEFAULT_BI_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 """Where a recipe names none."""
+
+log = logging.getLogger(__name__)
 
 _QUERIES = 4096
 _SAMPLE = 200
@@ -45,19 +48,29 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     """
     documents, queries, engine = mining.documents, mining.queries, mining.engine
     depth, faiss = mining.recipe.depth, mining.recipe.faiss
-    bi_encoder = mining.recipe.bi_encoder or DEFAULT_BI_ENCODER
+    bi_encoder, precision = mining.recipe.bi_encoder or DEFAULT_BI_ENCODER, mining.recipe.precision
     ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
     _places(read_queries(queries)["positive_id"], ids, documents)  # refused before work
-    (about,) = engine.map(partial(_describe, bi_encoder, documents, faiss), 1, gpu=True)
-    embed = partial(_embed, bi_encoder, documents, work)
+    (about,) = engine.map(partial(_describe, bi_encoder, precision, documents, faiss), 1, gpu=True)
+    if about["dtype"] != "float32":
+        log.log(
+            logging.INFO if precision == "auto" else logging.WARNING,
+            "%s in %s: of a sample of the documents, %.1f %% of float32's nearest stay the nearest (least cosine %.4f)",
+            about["model"],
+            about["dtype"],
+            100 * about["neighbours_kept"],
+            about["least_cosine_to_float32"],
+        )
+    embed = partial(_embed, bi_encoder, precision, documents, work)
     embeddings, *others = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
     index, measured = None, dict[str, Any]()
     if faiss:
-        make_index = partial(_index, bi_encoder, embeddings, queries, faiss, depth)
+        make_index = partial(_index, bi_encoder, precision, embeddings, queries, faiss, depth)
         ((index, measured),) = engine.map(make_index, 1, gpu=True)
     search = partial(
         _search,
         bi_encoder=bi_encoder,
+        precision=precision,
         index=index,
         embeddings=embeddings,
         documents=documents,
@@ -65,7 +78,7 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
         depth=depth,
         corpus_revision=mining.corpus_revision,
     )
-    dtype = partial(_dtype, bi_encoder)
+    dtype = partial(_dtype, bi_encoder, precision)
     parts = make_parts(out, work, search, queries=queries, size=_QUERIES, engine=engine, about=dtype, gpu=True)
     if others or any(part["dtype"] != about["dtype"] for part in parts):
         raise InputError(
@@ -75,25 +88,28 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     return {"method": "dense", **about, **measured, "depth": depth, "documents": embeddings.rows, **totals}
 
 
-def _encoder(bi_encoder: str) -> "Encoder":
+def _encoder(bi_encoder: str, precision: Precision) -> "Encoder":
     """Loaded once in every process that makes parts."""
-    return _loaded(bi_encoder, identity(bi_encoder)["revision"])
+    return _loaded(bi_encoder, precision, identity(bi_encoder)["revision"])
 
 
 @lru_cache(1)
-def _loaded(bi_encoder: str, revision: str) -> "Encoder":
+def _loaded(bi_encoder: str, precision: Precision, revision: str) -> "Encoder":
+    from hnhub.encode.devices import chosen_dtype
     from hnhub.encode.encoder import Encoder
 
     del revision  # only for the cache: a folder may hold other weights by now
-    return Encoder(bi_encoder)
+    return Encoder(bi_encoder, dtype=chosen_dtype(precision))
 
 
-def _dtype(bi_encoder: str) -> dict[str, object]:
-    return {"dtype": _encoder(bi_encoder).dtype}
+def _dtype(bi_encoder: str, precision: Precision) -> dict[str, object]:
+    return {"dtype": _encoder(bi_encoder, precision).dtype}
 
 
-def _describe(bi_encoder: str, documents: Path, faiss: str | None, _: int) -> dict[str, Any]:
-    encoder = _encoder(bi_encoder)
+def _describe(
+    bi_encoder: str, precision: Precision, documents: Path, faiss: str | None, _: int
+) -> dict[str, Any]:
+    encoder = _encoder(bi_encoder, precision)
     if faiss:
         from hnhub.encode.approximate import check_factory
 
@@ -102,16 +118,16 @@ def _describe(bi_encoder: str, documents: Path, faiss: str | None, _: int) -> di
     return {
         **encoder.identity(),
         "dimension": encoder.dimension,
-        "least_cosine_to_float32": round(encoder.cosine_to_float32(sample), 4),
+        **encoder.agreement(sample),
     }
 
 
-def _embed(bi_encoder: str, documents: Path, work: Path, shard: int) -> Embeddings:
-    return embed_shard(_encoder(bi_encoder), documents, work, shard)
+def _embed(bi_encoder: str, precision: Precision, documents: Path, work: Path, shard: int) -> Embeddings:
+    return embed_shard(_encoder(bi_encoder, precision), documents, work, shard)
 
 
 def _index(
-    bi_encoder: str, embeddings: Embeddings, queries: Path, faiss: str, depth: int, _: int
+    bi_encoder: str, precision: Precision, embeddings: Embeddings, queries: Path, faiss: str, depth: int, _: int
 ) -> tuple[Path, dict[str, Any]]:
     """Build the index, unless it is there, and hold it against exact search for some of the queries."""
     from hnhub.encode.approximate import approximate_top_k, build_index, recall
@@ -121,7 +137,7 @@ def _index(
     if not path.exists():
         build_index(embeddings, faiss, path)
     asked = read_queries(queries)["query"]
-    encoder = _encoder(bi_encoder)
+    encoder = _encoder(bi_encoder, precision)
     vectors = encoder.encode_queries(asked.gather_every(max(1, len(asked) // _SAMPLE)).to_list())
     exact, _scores = top_k(vectors, embeddings.chunks(), depth, device=encoder.device)
     found, _scores = approximate_top_k(vectors, embeddings, depth, path)
@@ -134,6 +150,7 @@ def _search(
     part: slice,
     *,
     bi_encoder: str,
+    precision: Precision,
     index: Path | None,
     embeddings: Embeddings,
     documents: Path,
@@ -144,7 +161,7 @@ def _search(
     from hnhub.encode.approximate import approximate_top_k
     from hnhub.encode.topk import top_k
 
-    encoder = _encoder(bi_encoder)
+    encoder = _encoder(bi_encoder, precision)
     asked = read_queries(queries)[part]
     ids = pl.read_parquet(documents, columns=["document_id"])["document_id"]
     positives = _places(asked["positive_id"], ids, documents)

@@ -15,7 +15,7 @@ from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._eligible import Eligible, eligible_candidates
 from hnhub.negatives.cut import BY_GRADE, cut
 from hnhub.progress import report
-from hnhub.records import Provenance, Recipe, Verdict
+from hnhub.records import Precision, Provenance, Recipe, Verdict
 from hnhub.schema import JUDGEMENTS, arrow_schema
 from hnhub.stages import fingerprint
 
@@ -147,7 +147,9 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
     return lambda _: nullcontext(judging)  # answers are in the journal
 
 
-def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margin: float | None) -> Judge:
+def cross_encoder_judge(
+    cross_encoder: str, precision: Precision, max_percent: float | None, max_margin: float | None
+) -> Judge:
     """The cut's rule (at least one limit) for any method: every candidate is scored beside the query's positive.
 
     The judge raises as `scorers.find_reference` and `scorers.load_scorers`.
@@ -159,7 +161,7 @@ def cross_encoder_judge(cross_encoder: str, max_percent: float | None, max_margi
         from hnhub.score.journal import ScoreJournal
         from hnhub.score.scorers import find_reference, load_scorers, score_pairs
 
-        reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder)
+        reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder, precision)
         journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
         provenance = Provenance(method="judge", model=reference.name, revision=reference.revision)
         budget = token_budget(devices()[0])

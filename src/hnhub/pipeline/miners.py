@@ -88,6 +88,7 @@ class DenseParameters(CandidatesParameters):
     depth: int
     bi_encoder: Identity
     faiss: str | None
+    precision: str = "auto"
 
     @classmethod
     def of(cls, job: Job, method: str) -> Self:
@@ -95,7 +96,7 @@ class DenseParameters(CandidatesParameters):
         from hnhub.negatives.dense import DEFAULT_BI_ENCODER, identity
 
         recipe = job.recipe
-        return cls(depth=recipe.depth, bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER), faiss=recipe.faiss)
+        return cls(depth=recipe.depth, bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER), faiss=recipe.faiss, precision=recipe.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +119,15 @@ class CrossEncoderParameters(CandidatesParameters):
     VERSION: ClassVar[int] = 3
     depth: int
     cross_encoder: Identity
+    precision: str = "auto"
 
     @classmethod
     def of(cls, job: Job, method: str) -> Self:
         """The scorer. May ask the Hub for its revision."""
         from hnhub.negatives.cross_encoder import identity
 
-        return cls(depth=job.recipe.depth, cross_encoder=identity(job.recipe.cross_encoder))
+        recipe = job.recipe
+        return cls(depth=recipe.depth, cross_encoder=identity(recipe.cross_encoder), precision=recipe.precision)
 
 
 CANDIDATES: Mapping[str, type[CandidatesParameters]] = {

@@ -128,6 +128,7 @@ class JudgementsParameters(Parameters):
     language: str | None
     sampling: tuple[str, int, int | None]
     cut: tuple[float | None, float | None] | None
+    precision: str = "auto"
 
     @classmethod
     def of(cls, job: "Job", method: str) -> "JudgementsParameters":
@@ -148,6 +149,7 @@ class JudgementsParameters(Parameters):
             language=recipe.language,
             sampling=(recipe.sampling, recipe.rank_min, recipe.rank_max),
             cut=_cut(recipe) if METHODS[method].scores_positive or kind.scores else None,
+            precision=recipe.precision if kind.scores else "auto",
         )
 
 

@@ -181,7 +181,7 @@ def _judge(job: Job) -> "Judge":
     recipe = job.recipe
     assert recipe.judge
     kind = JUDGES[recipe.judge]
-    scoring = cross_encoder_judge(recipe.cross_encoder, recipe.max_percent, recipe.max_margin)
+    scoring = cross_encoder_judge(recipe.cross_encoder, recipe.precision, recipe.max_percent, recipe.max_margin)
     if kind.task is None:
         return scoring
     assert job.model is not None

@@ -3,7 +3,7 @@
 from hnhub.records.bm25_settings import BM25Settings
 from hnhub.records.methods import JUDGES, LEVEL_REASONS, METHODS, PAPER_METHODS, JudgeKind, Method
 from hnhub.records.nouns import Document, Drop, Provenance, Verdict, contents, evaluation_splits, parent_of
-from hnhub.records.recipe import WRITTEN_QUERIES, MiningOptions, Recipe, RecipeOptions
+from hnhub.records.recipe import WRITTEN_QUERIES, MiningOptions, Precision, Recipe, RecipeOptions
 
 __all__ = [
     "JUDGES",
@@ -17,6 +17,7 @@ __all__ = [
     "JudgeKind",
     "Method",
     "MiningOptions",
+    "Precision",
     "Provenance",
     "Recipe",
     "RecipeOptions",

@@ -8,7 +8,10 @@ from hnhub.records.bm25_settings import BM25Settings
 from hnhub.records.methods import PAPER_METHODS
 from hnhub.records.options import option
 
-__all__ = ["WRITTEN_QUERIES", "MiningOptions", "Recipe", "RecipeOptions"]
+__all__ = ["WRITTEN_QUERIES", "MiningOptions", "Precision", "Recipe", "RecipeOptions"]
+
+Precision = Literal["auto", "fp32", "bf16"]
+"""What encoders compute in; `auto` is bf16 where the hardware has units for it."""
 
 WRITTEN_QUERIES = 1000
 """Queries a split that are written where a recipe says nothing."""
@@ -91,6 +94,12 @@ class Recipe:
         "ce's scorer, and that of --judge ce and cascade. `local` is query likelihood under the embedded LLM.",
         metavar="ID|local",
     )
+    precision: Precision = option(
+        "auto",
+        "Negatives",
+        "What bi-encoder and cross-encoder compute in; how far they agree with fp32 is measured first.  "
+        "[default: bf16 where the hardware has units for it, else fp32]",
+    )
     max_percent: float | None = option(
         0.95,
         "Negatives",
@@ -157,6 +166,7 @@ class MiningOptions(TypedDict, total=False):
     bi_encoder: str | None
     faiss: str | None
     cross_encoder: str
+    precision: Precision
     max_percent: float | None
     max_margin: float | None
     judge: Literal["llm", "listwise", "ce", "cascade"] | None

@@ -30,7 +30,7 @@ class PairScorer:
 
         self._logits = torch.nn.Identity()
         given = held(ref.source)
-        self.dtype: Dtype = dtype or (body_dtype(device) if given is None else dtype_of(given))
+        self.dtype: Dtype = (dtype or body_dtype(device)) if given is None else dtype_of(given)
         if given is None:
             with quiet_loading():
                 self._model: Any = CrossEncoder(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.batches import Batch
-from hnhub.encode.devices import body_dtype
+from hnhub.encode.devices import Dtype, body_dtype
 from hnhub.score import llama
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _ROWS = 256
 class QueryLikelihood:
     """Scores (query, document) pairs under a language model."""
 
-    def __init__(self, path: Path, *, device: str) -> None:
-        self.dtype = body_dtype(device)
+    def __init__(self, path: Path, *, device: str, dtype: Dtype | None = None) -> None:
+        self.dtype = dtype or body_dtype(device)
         self._device = device
         self._model = llama.load(path, device=device, dtype=self.dtype)
         self._before, self._after = self._ids([_BEFORE, _AFTER])

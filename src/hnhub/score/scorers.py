@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.encode.batches import Batch
-from hnhub.encode.devices import Dtype, devices
+from hnhub.encode.devices import Dtype, chosen_dtype, devices
 from hnhub.encode.models import ModelRef, held, resolve
 from hnhub.errors import HnhubError, MissingExtra
 from hnhub.progress import count
+from hnhub.records import Precision
 from hnhub.score.journal import ScoreJournal, pair_key
 from hnhub.stages import file_sha256
 
@@ -64,15 +65,18 @@ def find_reference(cross_encoder: str) -> ModelRef:
     return ModelRef(path.stem, f"sha256:{file_sha256(path)[:16]}", str(path))
 
 
-def load_scorers(cross_encoder: str) -> tuple[Scorer, ...]:
-    """One scorer for every device, loaded once in a process; for an object one. Raises as `find_reference`, and MissingExtra."""
-    return _loaded(cross_encoder, find_reference(cross_encoder))
+def load_scorers(cross_encoder: str, precision: Precision = "auto") -> tuple[Scorer, ...]:
+    """One scorer for every device, loaded once in a process; for an object one, which stays as it is.
+
+    Raises as `find_reference`, and MissingExtra.
+    """
+    return _loaded(cross_encoder, find_reference(cross_encoder), precision)
 
 
-@lru_cache(1)
-def _loaded(cross_encoder: str, reference: ModelRef) -> tuple[Scorer, ...]:
+@lru_cache(2)  # with one to compare it with
+def _loaded(cross_encoder: str, reference: ModelRef, precision: Precision) -> tuple[Scorer, ...]:
     places = devices() if held(reference.source) is None else ["its own"]  # an object stays where it is
-    return tuple(_load(cross_encoder, reference, device) for device in places)
+    return tuple(_load(cross_encoder, reference, device, chosen_dtype(precision)) for device in places)
 
 
 def score_pairs(
@@ -116,11 +120,11 @@ def score_pairs(
     return [journal[key] for key in keys]
 
 
-def _load(cross_encoder: str, reference: ModelRef, device: str) -> Scorer:
+def _load(cross_encoder: str, reference: ModelRef, device: str, dtype: Dtype | None) -> Scorer:
     if cross_encoder == "local":
         from hnhub.score.query_likelihood import QueryLikelihood
 
-        return QueryLikelihood(Path(reference.source), device=device)
+        return QueryLikelihood(Path(reference.source), device=device, dtype=dtype)
     from hnhub.score.pair_scorer import PairScorer
 
-    return PairScorer(reference, device=device)
+    return PairScorer(reference, device=device, dtype=dtype)
