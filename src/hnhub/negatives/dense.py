@@ -65,7 +65,15 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     embeddings, *others = dict.fromkeys(engine.map(embed, shard_count(documents), gpu=True))
     index, measured = None, dict[str, Any]()
     if faiss:
-        make_index = partial(_index, bi_encoder, precision, embeddings, queries, faiss, depth)
+        make_index = partial(
+            _index,
+            bi_encoder=bi_encoder,
+            precision=precision,
+            embeddings=embeddings,
+            queries=queries,
+            faiss=faiss,
+            depth=depth,
+        )
         ((index, measured),) = engine.map(make_index, 1, gpu=True)
     search = partial(
         _search,
@@ -127,7 +135,7 @@ def _embed(bi_encoder: str, precision: Precision, documents: Path, work: Path, s
 
 
 def _index(
-    bi_encoder: str, precision: Precision, embeddings: Embeddings, queries: Path, faiss: str, depth: int, _: int
+    _: int, *, bi_encoder: str, precision: Precision, embeddings: Embeddings, queries: Path, faiss: str, depth: int
 ) -> tuple[Path, dict[str, Any]]:
     """Build the index, unless it is there, and hold it against exact search for some of the queries."""
     from hnhub.encode.approximate import approximate_top_k, build_index, recall
