@@ -108,7 +108,9 @@ def _dtype(cross_encoder: str, precision: Precision) -> dict[str, object]:
     return {"dtype": load_scorers(cross_encoder, precision)[0].dtype}
 
 
-def _agreement(_: int, *, recipe: Recipe, sources: Mapping[str, Path], documents: Path, queries: Path) -> dict[str, Any]:
+def _agreement(
+    _: int, *, recipe: Recipe, sources: Mapping[str, Path], documents: Path, queries: Path
+) -> dict[str, Any]:
     """With the same model in float32: of some queries Kendall's tau, and the share of candidates that the cut treats the same."""
     scorer = load_scorers(recipe.cross_encoder, recipe.precision)[0]
     found = {"dtype": scorer.dtype, "tau_to_float32": 1.0, "decisions_kept": 1.0}
@@ -127,7 +129,8 @@ def _agreement(_: int, *, recipe: Recipe, sources: Mapping[str, Path], documents
         own = scores[:, places["place"].to_numpy()]
         taus.append(kendall_tau(*own))
         verdicts = (
-            cut(each[0], each[1:].tolist(), max_percent=recipe.max_percent, max_margin=recipe.max_margin) for each in own
+            cut(each[0], each[1:].tolist(), max_percent=recipe.max_percent, max_margin=recipe.max_margin)
+            for each in own
         )
         same += [one == other for one, other in zip(*verdicts, strict=True)]
     return {**found, "tau_to_float32": round(float(np.mean(taus)), 4), "decisions_kept": round(float(np.mean(same)), 4)}

@@ -114,9 +114,7 @@ def _dtype(bi_encoder: str, precision: Precision) -> dict[str, object]:
     return {"dtype": _encoder(bi_encoder, precision).dtype}
 
 
-def _describe(
-    bi_encoder: str, precision: Precision, documents: Path, faiss: str | None, _: int
-) -> dict[str, Any]:
+def _describe(bi_encoder: str, precision: Precision, documents: Path, faiss: str | None, _: int) -> dict[str, Any]:
     encoder = _encoder(bi_encoder, precision)
     if faiss:
         from hnhub.encode.approximate import check_factory

@@ -96,7 +96,12 @@ class DenseParameters(CandidatesParameters):
         from hnhub.negatives.dense import DEFAULT_BI_ENCODER, identity
 
         recipe = job.recipe
-        return cls(depth=recipe.depth, bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER), faiss=recipe.faiss, precision=recipe.precision)
+        return cls(
+            depth=recipe.depth,
+            bi_encoder=identity(recipe.bi_encoder or DEFAULT_BI_ENCODER),
+            faiss=recipe.faiss,
+            precision=recipe.precision,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
