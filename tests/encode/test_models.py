@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from hnhub.encode.models import resolve
+from hnhub.encode.models import pinned, resolve
 from hnhub.errors import InputError
 
 
@@ -37,3 +37,18 @@ def test_a_cached_model_needs_no_network(tmp_path, monkeypatch):
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
     assert resolve("some/model").hub_revision == "abc123"
+
+
+def test_a_pinned_model_stands_at_its_commit_for_as_long(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--some--model" / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (tmp_path / "models--some--model" / "refs").mkdir()
+    (tmp_path / "models--some--model" / "refs" / "main").write_text("abc123")
+    with pinned({"some/model": "d" * 40}):
+        assert resolve("some/model").identity() == {"model": "some/model", "revision": "d" * 40}
+        assert resolve(f"some/model@{'e' * 40}").revision == "e" * 40, "what names a commit has its own"
+    assert resolve("some/model").revision == "abc123"

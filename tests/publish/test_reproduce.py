@@ -62,7 +62,7 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
         asked = len(server.requests)
     dataset = tmp_path / "runs" / "ann--things" / "dataset"
     before = content(dataset)
-    push = ("push", dataset, "--repo", "ann/hard", "--with-answers", "--with-page", "--space", "ann/look")
+    push = ("push", "runs/ann--things", "--repo", "ann/hard", "--with-answers", "--with-page", "--space", "ann/look")
     push += ("--with-export", "triples")
 
     planned = run("ann", *push, "--dry-run").stdout

@@ -105,7 +105,7 @@ def plan_push(
     with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
         # What goes along is made in a folder of links: files are written by renaming, so what they point to stays as it is.
         copy = Path(place) / folder.path.parent.name / "dataset"
-        shutil.copytree(folder.path, copy, copy_function=os.symlink)
+        shutil.copytree(folder.path.resolve(), copy, copy_function=os.symlink)
         _prepare(read_folder(copy), repo, along, made=folder.path)
         return plan_folder_push(read_folder(copy), repo)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 from hnhub.cli.telling import telling
@@ -20,7 +21,7 @@ __all__ = ["reproduce"]
         "hnhub reproduce runs/scifact --endpoint http://localhost:8000",
     ),
 )
-@click.argument("dataset", metavar="REPO[@TAG]|PATH")
+@click.argument("dataset", metavar="REPO[@TAG]|PATH", shell_complete=complete.paths)
 @click.option(
     "--corpus-dir",
     "corpus",
