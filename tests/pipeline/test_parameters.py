@@ -1,19 +1,31 @@
 """What each decision of a recipe remakes: by the parameters that the stages of a real job tell."""
 
+import json
+import random
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+import hnhub
 from hnhub.api.build import opened_job
+from hnhub.errors import InputError
 from hnhub.pipeline.miners import CANDIDATES
 from hnhub.pipeline.parameters import Parameters
 from hnhub.pipeline.run import stages
 from hnhub.records import METHODS, Recipe
+from hnhub.stages import read_record
 from llm_servers.scripted import Scripted
-from small_corpus import write_corpus
+from llm_servers.writer import Writer
+from small_corpus import WORDS, write_corpus
+from small_miners import write_cross_encoder
+from small_models import word_vectors
+
+PROMPTS = Path(hnhub.__file__).parent / "llm" / "prompt_files"
 
 Stages = Mapping[str, Mapping[str, Any]]
 
@@ -82,8 +94,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for name in "ab":  # nothing is loaded: only what a model is counts here
         (folder / "models" / name).mkdir(parents=True)
         (folder / "models" / name / "config.json").write_text(f'{{"name": "{name}"}}')
-    shipped = Path(__file__).parents[2] / "src" / "hnhub" / "llm" / "prompt_files"
-    text = next(shipped.glob("negative*.toml")).read_text(encoding="utf-8")
+    text = next(PROMPTS.glob("negative*.toml")).read_text(encoding="utf-8")
     (folder / "negative.toml").write_text(f"# Mine.\n{text}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch, Scripted(models=("one", "two")) as server:
         patch.chdir(folder)
@@ -143,3 +154,44 @@ def test_a_new_field_at_its_default_changes_no_fingerprint() -> None:
 
     assert After(depth=3).as_dict() == Before(depth=3).as_dict() == {"version": 1, "depth": 3}
     assert After(depth=3, faiss="Flat").as_dict() == {"version": 1, "depth": 3, "faiss": "Flat"}
+
+
+@pytest.mark.slow
+def test_stages_of_equal_fingerprints_have_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole builds, each with another decision: what none of a stage's parameters tells changes nothing that it makes."""
+    corpus = write_corpus(tmp_path / "made", 60, 16) / "corpus.jsonl"
+    texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()]
+    models = {"bi_encoder": word_vectors(tmp_path / "bi", 32), "cross_encoder": write_cross_encoder(tmp_path)}
+    for name, folder in list(models.items()):
+        models[f"other {name}"] = str(shutil.copytree(folder, f"{folder}-other"))
+        Path(models[f"other {name}"], "notes.txt").write_text("The same model, in another folder and of another hash.")
+    text = next(PROMPTS.glob("negative*.toml")).read_text(encoding="utf-8")
+    (tmp_path / "negative.toml").write_text(f"# Mine.\n{text}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    writer, known = Writer(texts), dict[tuple[str, str], tuple[str, str]]()
+
+    def say(asked: str, seed: int) -> str:
+        """As the writer, but with negatives that differ."""
+        answer = json.loads(writer(asked, seed))
+        words = random.Random(f"{asked} {seed}").choices(WORDS, k=12)
+        return json.dumps({"negative": " ".join(words)} if "negative" in answer else answer)
+
+    shared = 0
+    with Scripted(text=say, models=("one", "two")) as server:
+        given = {"methods": ["llm", "bm25", "dense", "ce", "hybrid"], "judge": "llm", "queries": 12, "negatives": 2, "depth": 20, "language": "en",
+                 "on_shortfall": "keep", "endpoint": server.url, "workers": 1}  # fmt: skip
+        for field, (varied, _) in {"": ({}, set()), **CHANGES}.items():
+            options = {**given, **{name: models[name] for name in ("bi_encoder", "cross_encoder")}, **varied}
+            if field in models:
+                options[field] = models[f"other {field}"]
+            out = tmp_path / "runs" / field
+            with suppress(InputError):  # without a query, in German
+                hnhub.build(tmp_path / "made", out=out, **{"name": "made", **options})
+            for path in sorted(out.rglob("stage.json")):
+                stage, record = path.parent.relative_to(out).as_posix().partition("/")[2], read_record(path)
+                content, before = known.setdefault((stage, record.fingerprint), (record.content, field))
+                assert record.content == content, f"{stage}: {field or 'plain'} and {before or 'plain'} differ"
+                shared += before != field
+    assert shared > 200

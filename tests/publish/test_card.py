@@ -97,6 +97,15 @@ def test_the_card_says_that_a_search_was_approximate(facts: dict[str, Any]) -> N
     assert "measured over 200 queries" in card
 
 
+def test_a_method_without_a_single_negative_has_a_card(facts: dict[str, Any]) -> None:
+    """As `--on-shortfall keep` may leave it."""
+    facts["stats"]["methods"]["llm"]["overlap"] |= {"query_in_negative": None, "positive_negative_jaccard": None}
+    (row,) = [
+        line for line in render_card(facts).splitlines() if line.startswith("| `llm` |") and " % | – | – |" in line
+    ]
+    assert row
+
+
 def test_a_recipe_tells_no_path_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "scorer").mkdir()
     told = public_recipe(replace(RECIPE, cross_encoder=str(tmp_path / "scorer"), bi_encoder="org/name"))

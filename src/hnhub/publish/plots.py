@@ -41,7 +41,7 @@ def draw_plots(folder: Path, stats: Mapping[str, Any]) -> None:
     axis = figure.subplots()
     overlaps = {method: facts["overlap"] for method, facts in methods.items() if "overlap" in facts}
     for offset, key, colour in ((-0.2, "query_in_positive", _POSITIVE), (0.2, "query_in_negative", _NEGATIVE)):
-        heights = [100 * overlap.get(key, 0) for overlap in overlaps.values()]
+        heights = [100 * (overlap[key] or 0) for overlap in overlaps.values()]
         places = [place + offset for place in range(len(heights))]
         axis.bar(places, heights, 0.38, color=colour, label=f"in {'positives' if offset < 0 else 'negatives'}")
     axis.set_xticks(range(len(overlaps)), list(overlaps))

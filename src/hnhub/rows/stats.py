@@ -204,15 +204,15 @@ def _text_facts(files: list[Path]) -> dict[str, Any]:
     return facts | {"sampled_rows": len(sample)}
 
 
-def _overlap(queries: list[str], positives: list[str], negatives: list[list[str]]) -> dict[str, float]:
-    """Means over pairs. `query_in_*`: the share of the query's distinct words that the text has."""
+def _overlap(queries: list[str], positives: list[str], negatives: list[list[str]]) -> dict[str, float | None]:
+    """Means over pairs, None over none. `query_in_*`: the share of the query's distinct words that the text has."""
     shares: dict[str, list[float]] = {"query_in_positive": [], "query_in_negative": [], "positive_negative_jaccard": []}
     for query, positive, row in zip(map(words_of, queries), map(words_of, positives), negatives, strict=True):
         shares["query_in_positive"].append(len(query & positive) / max(1, len(query)))
         for negative in map(words_of, row):
             shares["query_in_negative"].append(len(query & negative) / max(1, len(query)))
             shares["positive_negative_jaccard"].append(len(positive & negative) / max(1, len(positive | negative)))
-    return {name: round(float(np.mean(values)), _DIGITS) for name, values in shares.items() if values}
+    return {name: round(float(np.mean(values)), _DIGITS) if values else None for name, values in shares.items()}
 
 
 def _sample(files: list[Path], rows: int) -> pl.DataFrame:
