@@ -1,5 +1,7 @@
 """Commands on a real terminal of several widths, and what they print elsewhere."""
 
+import io
+import re
 import shutil
 import signal
 import subprocess
@@ -172,6 +174,8 @@ def test_in_a_pipe_it_is_plain_whatever_the_terminal_and_the_colours() -> None:
     )
     assert dumb.raw.replace(b"\r\n", b"\n") == piped.stdout
     assert b"\x1b" not in piped.stdout
+    code = "import sys; from hnhub.cli import cli; cli.main(['corpora'], standalone_mode=False); print('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.endswith(b"\nFalse\n")
 
 
 def test_hostile_texts_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +201,18 @@ def test_hostile_texts_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "(the text is not published)" in text
     assert terminal.lines[-2].endswith(" ...") or terminal.lines[-1].endswith(" ...")
     assert not terminal.colours & {"31"}
+
+
+def test_a_long_text_is_cut_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = io.StringIO()
+    console = open_console(stream)
+    print_queries(console, [Query("q", "short", "d1", "somewhat longer words " * 40, {"bm25": [("1: d2", "x" * 900)]})])
+    cut = [
+        line for line in re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines() if line.rstrip().endswith(" ...")
+    ]
+    assert [line.split()[-2] in ("somewhat", "longer", "words") for line in cut] == [True, False]
+    assert all(len(line) <= 60 for line in cut)
 
 
 def test_a_killed_command_leaves_the_cursor(tmp_path: Path, home: Path) -> None:

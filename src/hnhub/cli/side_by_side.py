@@ -164,6 +164,10 @@ def _cut(console: "Console", text: str | None, width: int, style: str = "") -> "
         return Text(_NO_TEXT, "dim")
     lines = Text(printable(" ".join(text.split())), style).wrap(console, width, overflow="fold")
     if len(lines) > _LINES:
-        lines[_LINES - 1].truncate(width - 4)
-        lines[_LINES - 1].append(" ...")
+        last = lines[_LINES - 1]
+        if last.cell_len > width - 4:
+            last.truncate(width - 4)
+            if (word := last.plain.rfind(" ")) > 0:  # not within a word
+                last.right_crop(len(last) - word)
+        last.append(" ...")
     return Text("\n").join(lines[:_LINES])
