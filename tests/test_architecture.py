@@ -75,6 +75,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "peft",
             "matplotlib",
             "ir_measures",
+            "mteb",
         ),
     ),
     "adaptation": ((*FOUNDATION, "learn"), ("numpy", "polars", "jinja2")),
@@ -107,7 +108,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "viewer",
             "auditing",
         ),
-        ("datasets", "pandas", "polars", "pyarrow", "sentence_transformers", "sklearn"),
+        ("datasets", "mteb", "pandas", "polars", "pyarrow", "sentence_transformers", "sklearn"),
     ),
 }
 

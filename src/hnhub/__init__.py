@@ -39,6 +39,7 @@ __all__ = [
     "export",
     "load_run",
     "mine",
+    "mteb_task",
     "open_corpus",
     "open_run",
     "plan_push",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from hnhub.api.export import Exported, export
     from hnhub.api.inputs import open_corpus
     from hnhub.api.mine import Mined, mine
+    from hnhub.api.mteb import mteb_task
     from hnhub.api.push import plan_push, push
     from hnhub.api.recut import recut
     from hnhub.api.reproduce import Reproduction, reproduce
@@ -84,6 +86,7 @@ else:
         "hnhub.api.export": ("Exported", "export"),
         "hnhub.api.inputs": ("open_corpus",),
         "hnhub.api.mine": ("Mined", "mine"),
+        "hnhub.api.mteb": ("mteb_task",),
         "hnhub.api.push": ("plan_push", "push"),
         "hnhub.api.recut": ("recut",),
         "hnhub.api.reproduce": ("Reproduction", "reproduce"),

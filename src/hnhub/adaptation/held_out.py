@@ -10,11 +10,24 @@ import polars as pl
 from hnhub.records import contents
 from hnhub.text.similarity import near_pairs
 
-__all__ = ["make_held_out"]
+__all__ = ["README", "make_held_out"]
+
+README = """\
+---
+configs:
+- config_name: corpus
+  data_files: [{split: corpus, path: corpus.jsonl}]
+- config_name: queries
+  data_files: [{split: queries, path: queries.jsonl}]
+- config_name: default
+  data_files: [{split: test, path: qrels/test.jsonl}]
+---
+A held-out set of queries that a model wrote, in BEIR's layout. `datasets` and mteb read it as it lies here, or from the Hub.
+"""
 
 
 def make_held_out(out: Path, corpus: Path, queries: Path) -> dict[str, Any]:
-    """Write corpus.jsonl, queries.jsonl and qrels/test.tsv into `out`; return the facts.
+    """Write corpus.jsonl, queries.jsonl, qrels/test.tsv (and .jsonl) and a README that names them into `out`; return the facts.
 
     `corpus` is a corpus stage's folder, `queries` frozen queries. A query's positives are relevant, and so are their copies and near
     copies anywhere in the corpus: whoever finds those is right.
@@ -43,6 +56,10 @@ def make_held_out(out: Path, corpus: Path, queries: Path) -> dict[str, Any]:
     ]
     (out / "qrels").mkdir()
     text = "".join(f"{query_id}\t{document_id}\t1\n" for query_id, document_id in judged)
+    # The same for `datasets`, which reads all of a folder's configs by one format.
+    rows = [json.dumps({"query-id": query, "corpus-id": document, "score": 1}) for query, document in judged]
+    (out / "qrels" / "test.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(README, encoding="utf-8")
     (out / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{text}", encoding="utf-8")
     return {
         "queries": len(frozen),

@@ -31,7 +31,7 @@ from hnhub.stages import StageRecord, facts_of, fingerprint, read_record, run_st
 
 __all__ = ["Adapting"]
 
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 """Raise it when the split, the held-out set or the page would be others for the same input."""
 
 

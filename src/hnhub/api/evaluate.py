@@ -34,6 +34,7 @@ def evaluate(
     query_prefix: str | None = None,
     document_prefix: str | None = None,
     max_length: int | None = None,
+    mteb_prompts: bool = False,
     trained_on: "str | os.PathLike[str] | BuiltRun | None" = None,
     config: str | None = None,
 ) -> Evaluation:
@@ -46,7 +47,8 @@ def evaluate(
     `measures`: nDCG, P, Recall, MRR and MAP with any cut-off, equal to trec_eval's; any other is computed by ir_measures.
     `rerank`: a cross-encoder orders each query's best `depth` documents anew. `depth`: documents a query; None is the largest
     cut-off, at least 100. `preset` (e5, gte, bert, plain) and the prefixes take the place of what is saved with the model;
-    `max_length` is in tokens. `trained_on` and `config` name training data (a run, a folder or a Hub id): figures are then also
+    `max_length` is in tokens. `mteb_prompts` takes those that mteb gives the model on this task, an instruction among them, where
+    no prefix says otherwise (needs `hnhub[mteb]`). `trained_on` and `config` name training data (a run, a folder or a Hub id): figures are then also
     given without the queries whose relevant passages it trains on.
 
     Embeddings and indexes are kept in HNHUB_HOME, by what they are made from. Raises UsageError, InputError for a model, corpus
@@ -79,6 +81,8 @@ def evaluate(
             ranked = retrieve(LexicalSearcher.open(test, home() / "bm25"), test, wanted)
         else:
             prompts = {"preset": preset, "query_prompt": query_prefix, "document_prompt": document_prefix}
+            if mteb_prompts:
+                prompts = _as_mteb(name, test, prompts)
             ranked, identity = _dense(name, test, wanted, {**prompts, "max_length": max_length})
             settings |= identity
         if reranker is not None:
@@ -93,6 +97,18 @@ def _dense(name: str, test: Judged, depth: int, options: Mapping[str, Any]) -> t
 
     encoder = Encoder(name, **options)
     return retrieve(DenseSearcher.open(encoder, test.documents, home() / "embeddings"), test, depth), encoder.identity()
+
+
+def _as_mteb(name: str, test: Judged, prompts: Mapping[str, str | None]) -> dict[str, str | None]:
+    from hnhub.learn.mteb_task import prompts_of, task_of
+
+    query, document = prompts_of(name, task_of(test).metadata)
+    given_query, given_document = prompts["query_prompt"], prompts["document_prompt"]
+    return {
+        "preset": prompts["preset"] or "plain",
+        "query_prompt": query if given_query is None else given_query,
+        "document_prompt": document if given_document is None else given_document,
+    }
 
 
 def _reranked(run: Run, test: Judged, name: str, depth: int) -> tuple[Run, dict[str, str]]:

@@ -208,6 +208,7 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
 @click.option("--config", help="Of --trained-on.")
 @click.option("--run", "run_file", type=_FILE, help="Write the run here, in TREC format.")
 @click.option("--out", type=_FOLDER, help="Write run, per-query scores and figures into this folder.")
+@click.option("--mteb-prompts", is_flag=True, help="Prompts and instructions as mteb gives MODEL on this task.")
 @click.option(
     "--mteb-results", type=_FOLDER, metavar="DIR", help="Write mteb's result JSON below this folder; ranks 1,000 deep."
 )
@@ -225,7 +226,10 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
         options["depth"] = options["depth"] or DEPTH
     if model is None and run is None:
         raise UsageError("nothing to evaluate", do="give a MODEL, `bm25` or --from-run FILE")
-    named = ("rerank", "depth", "preset", "query_prefix", "document_prefix", "max_length", "trained_on", "config")
+    named = (
+        *("rerank", "depth", "preset", "query_prefix", "document_prefix", "max_length"),
+        *("mteb_prompts", "trained_on", "config"),
+    )
     found = measure(
         model or run.stem,
         open_corpus(options["corpus_dir"], name=corpus) if options["corpus_dir"] else corpus,
