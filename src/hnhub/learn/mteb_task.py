@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prompts_of", "task_of"]
 
+
 def task_of(judged: Judged, prompt: str | None = None) -> "AbsTaskRetrieval":
     """The task, with its documents and judged queries, which `mteb.evaluate` runs.
 
@@ -43,7 +44,10 @@ def task_of(judged: Judged, prompt: str | None = None) -> "AbsTaskRetrieval":
             type="Retrieval",
             category="t2t",
             modalities=["text"],
-            dataset={"path": known.repo if known else judged.corpus, "revision": known.revision if known else judged.revision},
+            dataset={
+                "path": known.repo if known else judged.corpus,
+                "revision": known.revision if known else judged.revision,
+            },
             eval_splits=[judged.split],
             eval_langs=[_language(judged.documents)],
             main_score="ndcg_at_10",
