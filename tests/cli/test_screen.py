@@ -203,6 +203,14 @@ def test_hostile_texts_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not terminal.colours & {"31"}
 
 
+def test_what_an_encoding_lacks_is_shown_all_the_same(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code, terminal = run_in_terminal([*HNHUB, "show", dataset, "--rows", "1"], environment=ascii_only)
+    assert code == 0, terminal.text
+    assert r"\xfcnlike the other" in " ".join(terminal.text.split())
+
+
 def test_a_long_text_is_cut_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     stream = io.StringIO()

@@ -3,6 +3,7 @@
 Elsewhere `screen` gives None, and commands print the plain text that scripts read.
 """
 
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ def screen() -> "Console | None":
         return None
     from hnhub.progress.terminal import open_console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what its encoding lacks is no error
     return open_console(sys.stdout)
 
 
