@@ -215,7 +215,11 @@ class Batches:
             "metadata": {"hnhub": batch.tag},
         }
         made = await self._json("POST", "/v1/batches", json.dumps(asked).encode(), landed=lambda: self._find(batch.tag))
-        log.info("batch %s: %d requests", made["id"], len(batch.jobs))
+        log.warning(
+            "batch %s: %d requests are with the provider, for a day at most; stopped, the same command goes on from there",
+            made["id"],
+            len(batch.jobs),
+        )
         await self._name(batch, str(made["id"]))
         await self._follow(batch)
 
