@@ -75,7 +75,8 @@ def run_in_terminal(
     """
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    told = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")  # what a user may set, and a runner of tests does
+    plain = {name: value for name, value in os.environ.items() if name not in told}
     process = subprocess.Popen(
         # A session's first process that opens a terminal owns it, so that ^C is typed at it.
         ["sh", "-c", 'exec "$@" <"$0"', os.ttyname(writer), *map(str, command)],
