@@ -16,6 +16,7 @@ from hnhub.api.build import opened_job
 from hnhub.errors import InputError
 from hnhub.pipeline.miners import CANDIDATES
 from hnhub.pipeline.parameters import Parameters
+from hnhub.pipeline.run import run as pipeline_run
 from hnhub.pipeline.run import stages
 from hnhub.records import METHODS, Recipe
 from hnhub.stages import read_record
@@ -157,8 +158,9 @@ def test_a_new_field_at_its_default_changes_no_fingerprint() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_stages_of_equal_fingerprints_have_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole builds, each with another decision: what none of a stage's parameters tells changes nothing that it makes."""
+    """Builds, each with another decision: what none of a stage's parameters tells changes nothing that it makes."""
     corpus = write_corpus(tmp_path / "made", 60, 16) / "corpus.jsonl"
     texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()]
     models = {"bi_encoder": word_vectors(tmp_path / "bi", 32), "cross_encoder": write_cross_encoder(tmp_path)}
@@ -180,15 +182,17 @@ def test_stages_of_equal_fingerprints_have_equal_bytes(tmp_path: Path, monkeypat
 
     shared = 0
     with Scripted(text=say, models=("one", "two")) as server:
-        given = {"methods": ["llm", "bm25", "dense", "ce", "hybrid"], "judge": "llm", "queries": 12, "negatives": 2, "depth": 20, "language": "en",
-                 "on_shortfall": "keep", "endpoint": server.url, "workers": 1}  # fmt: skip
+        given = {"methods": ["llm", "bm25", "dense", "ce", "hybrid"], "judge": "llm", "queries": 8, "negatives": 2,
+                 "depth": 12, "language": "en", "on_shortfall": "keep", "endpoint": server.url, "workers": 1}  # fmt: skip
         for field, (varied, _) in {"": ({}, set()), **CHANGES}.items():
             options = {**given, **{name: models[name] for name in ("bi_encoder", "cross_encoder")}, **varied}
             if field in models:
                 options[field] = models[f"other {field}"]
             out = tmp_path / "runs" / field
             with suppress(InputError):  # without a query, in German
-                hnhub.build(tmp_path / "made", out=out, **{"name": "made", **options})
+                name = options.pop("name", "made")
+                with opened_job(tmp_path / "made", name, {**options, "out": out}) as job:  # type: ignore[typeddict-item]
+                    pipeline_run(stages(job)[:-1], job.folder)  # the dataset tells the whole recipe
             for path in sorted(out.rglob("stage.json")):
                 stage, record = path.parent.relative_to(out).as_posix().partition("/")[2], read_record(path)
                 content, before = known.setdefault((stage, record.fingerprint), (record.content, field))
