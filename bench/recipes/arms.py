@@ -71,6 +71,7 @@ ARMS: tuple[Arm, ...] = (
     _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield"),
     _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none"),
     _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar"),
+    _arm("hard-1-similar", "false negatives", "the same with 1 of BM25's best", masking="similar", negatives=1),
     _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT, seeds=3),
     _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT, seeds=3),
     _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT),
