@@ -25,7 +25,11 @@ def write_page(out: Path) -> None:
     parts: list[str] = []
     results, measured = {}, set()
     for model, label in MODELS.items():
-        found = {path.name: _read(path) for path in sorted((out / "scores" / model).glob("*")) if (path / "base" / "stage.json").exists()}
+        found = {
+            path.name: _read(path)
+            for path in sorted((out / "scores" / model).glob("*"))
+            if (path / "base" / "stage.json").exists()
+        }
         for name, one in found.items():
             parts.append(f"### {CORPORA[name]}, {label}\n\n{_table(one)}")
             parts.append("\n".join(f"- {line}" for line in _sentences(CORPORA[name], one)))
