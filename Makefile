@@ -41,7 +41,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(PIP) -e '.[bench]'
-	for name in bm25 encode cross_encode llm_client assemble evaluate; do $(BIN)/python bench/$$name.py || exit 1; done
+	$(BIN)/python bench/performance.py
 
 docs: $(STAMP)
 	$(BIN)/python tests/generated_docs.py

@@ -1,5 +1,7 @@
-"""What the benchmarks share: a synthetic corpus, CPU time, the machine, tables."""
+"""What the benchmarks share: a synthetic corpus, CPU time, the machine, tables, and what `make bench` collects."""
 
+import json
+import os
 import platform
 import statistics
 import time
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["cpu_seconds", "machine", "spread", "synthetic", "table", "versions", "words"]
+__all__ = ["compared", "cpu_seconds", "machine", "spread", "synthetic", "table", "versions", "words"]
 
 
 def words(count: int) -> list[str]:
@@ -52,6 +54,35 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
+def compared(
+    stage: str,
+    ours: Sequence[float],
+    *,
+    peer: str = "",
+    theirs: Sequence[float] = (),
+    unit: str,
+    goal: tuple[float, float | None] | None = None,
+    more: bool = False,
+) -> None:
+    """Hand a row to `bench/performance.py`, if it asked for it (by the environment's HNHUB_BENCH).
+
+    `ours` and `theirs` are of the same rounds. With a peer the goal (to reach, stretch) is a ratio of what it took to what we
+    took, else a value of our own: to stay under, or with `more` to be over.
+    """
+    row = {
+        "stage": stage,
+        "peer": peer,
+        "ours": list(ours),
+        "theirs": list(theirs),
+        "unit": unit,
+        "goal": goal,
+        "more": more,
+    }
+    if place := os.environ.get("HNHUB_BENCH"):
+        with Path(place).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
 def machine() -> str:
     """Processor, cores and operating system."""
     model = platform.processor() or platform.machine()
@@ -61,8 +92,6 @@ def machine() -> str:
         fields = {key.strip(): value.strip() for key, value in lines}
         flags = [flag for flag in ("avx2", "avx512f", "amx_bf16") if flag in fields.get("flags", "").split()]
         model = f"{fields.get('model name', model)} ({' '.join(flags)})"
-    import os
-
     return (
         f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
     )

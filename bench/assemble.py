@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from _common import machine, spread, synthetic, table, versions
+from _common import compared, machine, spread, synthetic, table, versions
 from hnhub import schema
 from hnhub.records import Recipe
 
@@ -166,6 +166,17 @@ def main() -> None:
                 f"{runs[0][2] / 1e6:.0f}",
             ]
         )
+    for name in ("hnhub writer", "hnhub assemble"):
+        goal = (1.4, 2.0) if name == "hnhub writer" else None
+        sides = ([run[0] for run in found[one]] for one in (name, "from_generator"))
+        compared(f"Parquet, {given.rows:,} rows: {name}", next(sides), peer="Dataset.from_generator", theirs=next(sides),
+                 unit="CPU s", goal=goal)  # fmt: skip
+    compared(
+        "Parquet, peak of the writer over the start",
+        [run[1] for run in found["hnhub writer"]],
+        unit="MB",
+        goal=(200, None),
+    )
     print(f"{given.rows:,} rows of {NEGATIVES + 2} texts, median and range of {given.runs}\n\n{table(lines)}\n")
     print(f"{machine()}\n{versions(['pyarrow', 'polars', 'datasets'])}")
 

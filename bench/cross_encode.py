@@ -16,8 +16,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 
 import numpy as np
 
-from _common import cpu_seconds, machine, spread, table, versions
+from _common import compared, cpu_seconds, machine, spread, table, versions
 from _train_cross_encoder import PASSAGE_LENGTH, SCIFACT, judged, rankings, read_scifact, trained
+from hnhub.encode.agreement import kendall_tau
 from hnhub.encode.devices import body_dtype, token_budget
 from hnhub.encode.models import resolve
 from hnhub.score.pair_scorer import PairScorer
@@ -98,6 +99,14 @@ def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
             scores[name] = np.asarray(result, np.float64)
     base = statistics.median(times["CrossEncoder.predict, float32"])
     exact = scores["CrossEncoder.predict, float32"]
+    lowered = bfloat16 and not emulated
+    name = "hnhub, bfloat16" if lowered else "hnhub, float32"
+    stage = f"Scoring {len(pairs)} pairs, MiniLM, {'bf16' if lowered else 'fp32'}, one thread"
+    theirs = times["CrossEncoder.predict, float32"]
+    goal = (3.5, 5) if lowered else (2, 3)
+    compared(stage, times[name], peer="CrossEncoder.predict, fp32", theirs=theirs, unit="CPU s", goal=goal)
+    tau = kendall_tau(exact, scores[name])
+    compared("Scoring, Kendall's tau to fp32", [tau], unit="tau", goal=(0.98, None), more=True)
     rows = [["scoring", "CPU s, median (range)", "pairs/s/core", "ratio", "correlation"]]
     for name, seconds in times.items():
         median = statistics.median(seconds)

@@ -17,8 +17,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 
 import numpy as np
 
-from _common import cpu_seconds, machine, spread, synthetic, table, versions
+from _common import compared, cpu_seconds, machine, spread, synthetic, table, versions
 from _train_cross_encoder import SCIFACT, minilm, read_scifact
+from hnhub.encode.agreement import least_cosine
 from hnhub.encode.devices import body_dtype
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.topk import top_k
@@ -60,6 +61,13 @@ def encoding(count: int, runs: int, *, bfloat16: bool) -> None:
     plain.encode(texts[:8], show_progress_bar=False)
     results = take_turns(contenders, runs)
     base, exact = results["SentenceTransformer.encode, float32"]
+    lowered = "hnhub, bfloat16 body" in results
+    name = "hnhub, bfloat16 body" if lowered else "hnhub, float32"
+    stage = f"Encoding {count} passages, MiniLM, {'bf16 body' if lowered else 'fp32'}, one thread"
+    goal = (2.5, 4) if lowered else (2, 3)  # with units for bfloat16, and without
+    compared(stage, results[name][0], peer="SentenceTransformer.encode, fp32", theirs=base, unit="CPU s", goal=goal)
+    compared("Encoding, least cosine to fp32", [float(least_cosine(np.asarray(exact), np.asarray(results[name][1])))],
+             unit="cosine", goal=(0.999, None), more=True)  # fmt: skip
     rows = [["encoding", "CPU s, median (range)", "texts/s/core", "ratio", "min cosine"]]
     for name, (seconds, vectors) in results.items():
         cosines = (np.asarray(vectors, np.float32) * np.asarray(exact)).sum(1) / np.linalg.norm(vectors, axis=1)
@@ -121,6 +129,8 @@ def searching(documents: int, queries: int, runs: int) -> None:
     top_k(asked[:1], [corpus[:10]], K)
     results = take_turns(contenders, runs)
     base, expected = results["torch: product, topk"]
+    stage = f"Exact top {K} of {documents:,} vectors for {queries:,} queries"
+    compared(stage, results["hnhub"][0], peer="torch", theirs=base, unit="CPU s", goal=(1, 2.5))
     rows = [[f"exact top {K}", "CPU s, median (range)", "queries/s/core", "ratio", "recall"]]
     for name, (seconds, found) in results.items():
         median = statistics.median(seconds)

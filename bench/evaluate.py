@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from _common import machine, spread, table, versions
+from _common import compared, machine, spread, table, versions
 from hnhub.learn.metrics import score
 from hnhub.learn.runs import run_of_mapping
 
@@ -102,6 +102,9 @@ def show(
     print(f"{machine()}; {versions(peers)}\n")
     rows = [("", "CPU seconds", "pytrec_eval / it", "largest difference to pytrec_eval")]
     theirs = statistics.median(times["pytrec_eval"])
+    for name in ("hnhub, dictionaries", "hnhub, arrays"):
+        compared(f"Measures of {options.queries:,} queries x {options.depth:,} documents, {name.partition(', ')[2]}",
+                 times[name], peer="pytrec_eval", theirs=times["pytrec_eval"], unit="CPU s", goal=(5, 20))  # fmt: skip
     for name, seconds in times.items():
         apart = max(abs(answers[name][m] - answers["pytrec_eval"][m]) for m in MEASURES)
         rows.append((name, spread(seconds), f"{theirs / statistics.median(seconds):.1f}x", f"{apart:.0e}"))

@@ -22,6 +22,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from _common import compared
+
 ANSWER = json.dumps(
     {
         "id": "1",
@@ -245,6 +247,17 @@ def compare(seconds: float, rounds: int, delay: float) -> None:
     finally:
         server.kill()
         server.wait()
+    for in_flight in (64, 256):
+        sides = {name: [row["cpu_us"] for row in rows] for (many, name), rows in results.items() if many == in_flight}
+        for peer_name in CLIENTS[1:]:
+            compared(
+                f"Asking a language model, journal on, {in_flight} in flight",
+                sides["hnhub"],
+                peer=peer_name,
+                theirs=sides[peer_name],
+                unit="CPU us a request",
+                goal=(4, 20) if peer_name == "huggingface_hub" else None,
+            )
     versions = ", ".join(f"{name} {version(name)}" for name in ("httptools", *CLIENTS[1:]))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {versions}"

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from _common import compared
+
 NEGATIVES = 5
 ARMS = ("hnhub bm25", "hnhub dense", "sentence-transformers", "sentence-transformers, margin 0.05")
 
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="*", default=[])
     parser.add_argument("--split", default="train", help="of a corpus without it: test")
     parser.add_argument("--made", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--model", help="a sentence-transformers folder; by default WordLlama's static vectors")
     parser.add_argument("--arm")
     parser.add_argument("--data", type=Path)
@@ -133,8 +136,12 @@ def main() -> None:
         for name, found in given.items():
             data = Path(place) / "data.json"
             data.write_text(json.dumps(found), encoding="utf-8")
-            for arm in ARMS:
-                one = measure(arm, data, model)
+            arms = {arm: [measure(arm, data, model) for _ in range(options.runs)] for arm in ARMS}
+            for arm in ("hnhub bm25", "hnhub dense"):
+                seconds, theirs = ([run["seconds"] for run in arms[one]] for one in (arm, "sentence-transformers"))
+                compared(f"mine, {name}: {arm.split()[1]}, static vectors", seconds, peer="mine_hard_negatives",
+                         theirs=theirs, unit="s")  # fmt: skip
+            for arm, (one, *_) in arms.items():
                 print(
                     f"| {name} ({len(found['pairs']):,}) | {arm} | {one['seconds']:.1f} | {one['peak']:,.0f} | "
                     f"{one['rows']:,} | {one['wrong']:,} of {one['negatives']:,} |",

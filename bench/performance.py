@@ -1,0 +1,161 @@
+"""Every benchmark in one go, and what came of it as one table in docs/performance.md: `make bench`.
+
+    python bench/performance.py [--only encode ...] [--out docs/performance.md]
+
+Each benchmark runs in a process of its own, small enough that all take some minutes; it says by `_common.compared` what is
+worth a row. A benchmark that can't run here is named below the table.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from _common import machine, table
+
+HERE = Path(__file__).parent
+BEIR = HERE.parents[1] / "shared" / "data" / "beir"
+BENCHMARKS: Mapping[str, Sequence[str]] = {
+    "bm25": ("--docs", "20000", "--queries", "4000", "--repeats", "3"),
+    "encode": ("--texts", "48", "--runs", "3", "--documents", "20000", "--queries", "400"),
+    "cross_encode": ("--pairs", "80", "--runs", "3", "--quality-queries", "0"),
+    "llm_client": ("--seconds", "3", "--rounds", "3"),
+    "assemble": ("--rows", "20000", "--runs", "3"),
+    "evaluate": ("--queries", "2000", "--rounds", "3"),
+    "mine": ("--beir", str(BEIR), "--corpora", "cranfield", "--runs", "3")
+    if BEIR.exists()
+    else ("--made", "2000", "--runs", "2"),
+    "view": (),
+}
+PACKAGES = (
+    "numpy", "numba", "polars", "pyarrow", "datasets", "torch", "sentence-transformers", "transformers", "httptools", "bm25s",
+    "tantivy", "huggingface_hub", "openai", "pytrec-eval-terrier", "pandas",
+)  # fmt: skip
+HEAD = """Written by `make bench` (`bench/performance.py`), never by hand: hnhub against the peers that are installed, in turns within
+one run, small enough to take minutes. Figures are medians; a ratio is the peer's over hnhub's, of the same round. A busy machine moves
+the figures, less so the ratios. What is not reached, and why: [performance_limits.md](performance_limits.md)."""
+LIMIT = 900
+"""Seconds that one benchmark may take."""
+
+
+def run(name: str) -> tuple[list[dict[str, Any]], str | None]:
+    """A benchmark's rows, and why it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.jsonl"
+        rows.touch()
+        command = [sys.executable, str(HERE / f"{name}.py"), *BENCHMARKS[name]]
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, "HNHUB_BENCH": str(rows)},
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return [], f"took over {LIMIT} s"
+        found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+        said = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [""]
+        return found, None if found and not done.returncode else said[-1][:200]
+
+
+def line(row: Mapping[str, Any]) -> list[str]:
+    """A row of the table."""
+    ours, theirs = row["ours"], row["theirs"]
+    ratios = [one / other for one, other in zip(theirs, ours, strict=False)]
+    goal = row["goal"]
+    if ratios:
+        value, more = statistics.median(ratios), True
+        told = f"{value:.2f}x ({min(ratios):.2f}-{max(ratios):.2f})"
+    else:
+        value, more, told = statistics.median(ours), row["more"], ""
+    return [
+        row["stage"],
+        row["unit"],
+        row["peer"] or "-",
+        number(theirs),
+        number(ours),
+        told or "-",
+        *judged(value, goal, more),
+    ]
+
+
+def judged(value: float, goal: Sequence[float | None] | None, more: bool) -> list[str]:
+    """The goal in words, and whether it is reached."""
+    if not goal:
+        return ["-", "-"]
+    reach, stretch = goal
+    assert reach is not None
+    words = f"{reach:g}" if stretch is None else f"{reach:g} (stretch {stretch:g})"
+
+    def met(limit: float) -> bool:
+        return value >= limit if more else value <= limit
+
+    reached = "no" if not met(reach) else "yes, stretch" if stretch is not None and met(stretch) else "yes"
+    return [f"{'at least' if more else 'at most'} {words}", reached]
+
+
+def number(values: Sequence[float]) -> str:
+    """The median, to four digits."""
+    return f"{statistics.median(values):.4g}" if values else "-"
+
+
+def installed() -> str:
+    """The versions that took part."""
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def page(
+    rows: Sequence[Mapping[str, Any]], missing: Mapping[str, str], load: tuple[float, float], seconds: float
+) -> str:
+    """docs/performance.md."""
+    header = ["what", "unit", "peer", "peer's", "hnhub's", "ratio: median (range)", "goal", "reached"]
+    parts = [
+        "# Performance",
+        HEAD,
+        f"{machine()}; load {load[0]:.1f} at the start, {load[1]:.1f} at the end; {seconds / 60:.0f} minutes.\n\n{installed()}.",
+        table([header, *map(line, rows)]),
+    ]
+    if missing:
+        parts.append("Not measured here:\n\n" + "\n".join(f"- `{name}`: {why}" for name, why in missing.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "performance.md")
+    given = parser.parse_args()
+    started, load = time.perf_counter(), os.getloadavg()[0]
+    rows: list[dict[str, Any]] = []
+    missing = {}
+    for name in given.only:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        found, why = run(name)
+        rows += found
+        if why is not None:
+            missing[name] = why
+    text = page(rows, missing, (load, os.getloadavg()[0]), time.perf_counter() - started)
+    unfinished = given.out.with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(given.out)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
