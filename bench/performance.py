@@ -24,16 +24,17 @@ from _common import machine, table
 HERE = Path(__file__).parent
 BEIR = HERE.parents[1] / "shared" / "data" / "beir"
 BENCHMARKS: Mapping[str, Sequence[str]] = {
-    "bm25": ("--docs", "20000", "--queries", "4000", "--repeats", "3"),
-    "encode": ("--texts", "48", "--runs", "3", "--documents", "20000", "--queries", "400"),
+    "bm25": ("--docs", "10000", "--queries", "2000", "--repeats", "3"),
+    "encode": ("--texts", "32", "--runs", "3", "--documents", "20000", "--queries", "400"),
     "cross_encode": ("--pairs", "80", "--runs", "3", "--quality-queries", "0"),
-    "llm_client": ("--seconds", "3", "--rounds", "3"),
+    "llm_client": ("--seconds", "2", "--rounds", "3"),
     "assemble": ("--rows", "20000", "--runs", "3"),
     "evaluate": ("--queries", "2000", "--rounds", "3"),
     "mine": ("--beir", str(BEIR), "--corpora", "cranfield", "--runs", "3")
     if BEIR.exists()
     else ("--made", "2000", "--runs", "2"),
-    "view": (),
+    "scored": ("--queries", "6000", "12000"),
+    "view": ("--queries", "1000"),
 }
 PACKAGES = (
     "numpy", "numba", "polars", "pyarrow", "datasets", "torch", "sentence-transformers", "transformers", "httptools", "bm25s",
