@@ -31,7 +31,9 @@ def test_every_benchmark_is_there_and_hands_rows_over(performance: Any) -> None:
         ([1], [1], None, False, ["1.00x (1.00-1.00)", "-", "-"]),
     ],
 )
-def test_a_row(performance: Any, ours: list[float], theirs: list[float], goal: Any, more: bool, told: list[str]) -> None:
+def test_a_row(
+    performance: Any, ours: list[float], theirs: list[float], goal: Any, more: bool, told: list[str]
+) -> None:
     row = {"stage": "s", "unit": "u", "peer": "p", "ours": ours, "theirs": theirs, "goal": goal, "more": more}
     assert performance.line(row)[5:] == told
 
