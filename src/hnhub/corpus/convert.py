@@ -28,7 +28,7 @@ ACCEPTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "documents": {
         "id": ("_id", "document_id", "doc_id", "docid", "corpus-id", "corpus_id", "pid", "id"),
         "title": ("title",),
-        "text": ("text", "contents", "passage", "body"),
+        "text": ("text", "contents", "content", "passage", "body"),
     },
     "queries": {
         "id": ("_id", "query_id", "query-id", "qid", "id"),

@@ -1,7 +1,7 @@
 """Fetch a dataset repository's files from the Hub, always at a commit."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,17 +29,17 @@ def newest_revision(repo: str, revision: str | None = None) -> str:
     return sha
 
 
-def fetch(repo: str, revision: str) -> Path:
+def fetch(repo: str, revision: str, patterns: Sequence[str] = PATTERNS) -> Path:
     """The folder, in the Hub client's cache, that holds the repository's corpus files at a commit."""
     from huggingface_hub import snapshot_download
 
     with _explained(repo, revision):
         folder = snapshot_download(
-            repo, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS), etag_timeout=_TIMEOUT
+            repo, repo_type="dataset", revision=revision, allow_patterns=list(patterns), etag_timeout=_TIMEOUT
         )
     if not any(Path(folder).rglob("*.*")):
         raise InputError(
-            f"{repo}: holds no corpus at {revision[:12]}", do="check the id; docs/corpora.md says what is read"
+            f"{repo}: holds no corpus at {revision[:12]}", do="check the id, or name a part as owner/name:part; docs/corpora.md says what is read"
         )
     return Path(folder)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hnhub.errors import InputError
 
-__all__ = ["PATTERNS", "Layout", "find_layout", "has_tables"]
+__all__ = ["PATTERNS", "Layout", "find_layout", "has_tables", "tables"]
 
 _FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv", "csv.gz", "tsv", "tsv.gz")
 """In order of preference, where a folder holds the same table twice."""
@@ -38,10 +38,11 @@ class Layout:
         return [*self.documents, *self.queries, *qrels, *columns]
 
 
-def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
+def find_layout(folder: Path, qrels_folder: Path | None = None, documents: tuple[Path, ...] = ()) -> Layout:
     """Find `corpus.*`, `queries.*` and `qrels/<split>.*`, or the shards that the Hub's repositories hold instead.
 
-    `qrels_folder` is a second place for the judgements (BeIR keeps them in a repository of their own).
+    `qrels_folder` is a second place for the judgements (BeIR keeps them in a repository of their own),
+    `documents` are their files where they lie elsewhere.
     Raises InputError if one of the three is missing.
     """
     if not folder.is_dir():
@@ -49,22 +50,23 @@ def find_layout(folder: Path, qrels_folder: Path | None = None) -> Layout:
     qrels = _qrels(folder) or (_qrels(qrels_folder) if qrels_folder else {})
     if not qrels:
         raise InputError(f"{folder}: holds no qrels", do="add qrels/<split>.tsv with query-id, corpus-id and score")
-    return Layout(folder, _table(folder, "corpus"), _table(folder, "queries"), qrels)
+    return Layout(folder, documents or _table(folder, "corpus"), _table(folder, "queries"), qrels)
 
 
 def has_tables(folder: Path) -> bool:
     """True if the folder holds a table of documents or judgements, so that it is meant as a corpus in a layout above."""
-    return bool(_find_table(folder, "corpus") or _qrels(folder))
+    return bool(tables(folder, "corpus") or _qrels(folder))
 
 
 def _table(folder: Path, name: str) -> tuple[Path, ...]:
-    if found := _find_table(folder, name):
+    if found := tables(folder, name):
         return found
     formats = ", ".join(_FORMATS)
     raise InputError(f"{folder / name}.jsonl: missing", do=f"put {name}.<format> there ({formats})")
 
 
-def _find_table(folder: Path, name: str) -> tuple[Path, ...]:
+def tables(folder: Path, name: str) -> tuple[Path, ...]:
+    """The files of a table, whole or in shards; none if there is none."""
     for ending in _FORMATS:
         for candidates in ([folder / f"{name}.{ending}"], _shards(folder, name, ending), _files(folder / name, ending)):
             found = tuple(path for path in candidates if path.is_file())

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow.parquet as pq
 
 from hnhub.corpus import documents, hub, pydocs
@@ -21,6 +22,8 @@ from hnhub.corpus.catalog import CATALOG, find
 from hnhub.corpus.convert import UNJUDGED, convert
 from hnhub.corpus.documents import Chunking
 from hnhub.corpus.layout import Layout, find_layout, has_tables
+from hnhub.corpus.parquet import write_table
+from hnhub.corpus.parts import EXCLUDED, find_part, patterns_of
 from hnhub.corpus.spec import CorpusSpec
 from hnhub.errors import InputError, UsageError
 from hnhub.home import home
@@ -32,8 +35,9 @@ __all__ = ["UNJUDGED", "Source", "again", "make_corpus", "resolve"]
 log = logging.getLogger(__name__)
 
 _TABLES = ("documents.parquet", "queries.parquet", "qrels.parquet", "ledger.parquet")
-_OPTIONAL = ("parts.parquet",)
-"""Which split the queries are for that are written from a passage (document_id, split)."""
+_OPTIONAL = ("parts.parquet", "excluded.parquet")
+"""Which split the queries are for that are written from a passage (document_id, split); what is left out of a query's ranking
+(query_id, document_id)."""
 _CODE_VERSION = 2
 """Raise it when the same source would give other bytes."""
 
@@ -49,6 +53,8 @@ class Source:
     hub_id: str | None = None
     hub_revision: str | None = None
     """A commit, never a branch."""
+    part: str | None = None
+    """Of a folder or repository that holds several corpora."""
     qrels_hub_id: str | None = None
     qrels_hub_revision: str | None = None
     chunking: Chunking | None = None
@@ -59,7 +65,13 @@ class Source:
     def identity(self) -> dict[str, Any]:
         """What the corpus is made of, for the fingerprint: file hashes, commits, or Python's version."""
         identity: dict[str, Any] = {"name": self.name, "code": _CODE_VERSION}
-        if self.folder is not None:
+        if self.part is not None:
+            identity["part"] = self.part
+        if self.folder is not None and self.part is not None:
+            with find_part(self.folder, self.part) as layout:
+                files = [*layout.files(), *_excluded(layout)]
+                identity["files"] = {f"{i} {path.name}": file_sha256(path) for i, path in enumerate(files)}
+        elif self.folder is not None:
             files = documents.files(self.folder) if self.chunking else find_layout(self.folder).files()
             if self.chunking:
                 identity["chunking"] = asdict(self.chunking)
@@ -83,6 +95,8 @@ class Source:
 def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = None) -> Source:
     """Find a corpus by its catalog name, its folder, or its id on the Hub (`owner/name` or `owner/name@revision`).
 
+    A repository or folder that holds several corpora is named with the part: `owner/name:part`, `folder:part`.
+
     Looked for in this order: `folder`, the folder that `name` is the path of, the folder of that name in HNHUB_CORPORA,
     the catalog, the Hub. A folder without a table of documents is one of text files, which are cut as `chunking` says.
     A revision that the catalog does not pin, or that is no commit, is looked up now. Raises InputError, ServiceError.
@@ -90,8 +104,14 @@ def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = N
     if folder is None and name not in CATALOG and Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
         name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "documents"
+    name, _, part = name.partition(":")
+    if part and folder is None and Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+        name = folder.resolve().name
+    if part and folder is not None:
+        return Source(f"{name}-{part}", None, folder=folder, part=part)
     if "/" in name and folder is None:
-        return _on_hub(name)
+        return _on_hub(name, part or None)
     if folder is None:
         folder = _local(name)
     if folder is not None:
@@ -173,6 +193,7 @@ def make_corpus(out: Path, source: Source) -> dict[str, Any]:
     identity = source.identity()
     with _layout(source) as (layout, drops):
         facts = convert(out, layout, drops)
+        _write_excluded(out, layout)
     source_counts = facts.pop("source_counts")
     if source.spec is not None:
         _check_counts(source, source_counts)
@@ -196,6 +217,18 @@ def _ids(out: Path) -> Iterator[str]:
         yield from part.column(0).to_pylist()
 
 
+def _excluded(layout: Layout) -> list[Path]:
+    """The file that says which documents an evaluation leaves out of which query's ranking, if there is one."""
+    return [path for path in (queries.with_name(EXCLUDED) for queries in layout.queries[:1]) if path.is_file()]
+
+
+def _write_excluded(out: Path, layout: Layout) -> None:
+    for path in _excluded(layout):
+        schema = {"query-id": pl.String, "corpus-id": pl.String}
+        pairs = pl.read_ndjson(path, schema=schema) if path.stat().st_size else pl.DataFrame(schema=schema)
+        write_table(out / "excluded.parquet", pairs.rename({"query-id": "query_id", "corpus-id": "document_id"}))
+
+
 def _revision(source: Source, identity: dict[str, Any]) -> str:
     """One word for the text: a commit, `python-3.x.y`, or `files-` and a hash."""
     if source.folder is not None:
@@ -212,10 +245,14 @@ def _local(name: str) -> Path | None:
     return next((place for place in places if (place / "qrels").is_dir()), None)
 
 
-def _on_hub(name: str) -> Source:
+def _on_hub(name: str, part: str | None) -> Source:
     repo, _, revision = name.partition("@")
+    if part is not None:
+        part, _, after = part.partition("@")
+        revision = revision or after
     return Source(
-        name=repo.replace("/", "--"),
+        name=repo.replace("/", "--") + (f"-{part}" if part else ""),
+        part=part,
         spec=None,
         hub_id=repo,
         hub_revision=hub.newest_revision(repo, revision or None),
@@ -228,8 +265,15 @@ def _layout(source: Source) -> Iterator[tuple[Layout, list[Drop]]]:
         with tempfile.TemporaryDirectory(prefix="hnhub-") as place:
             drops = documents.write(Path(place), source.folder, source.chunking)
             yield Layout(source.folder, (Path(place, "corpus.jsonl"),), (), {}), drops
+    elif source.folder is not None and source.part is not None:
+        with find_part(source.folder, source.part) as layout:
+            yield layout, []
     elif source.folder is not None:
         yield find_layout(source.folder), []
+    elif source.hub_id is not None and source.part is not None:
+        assert source.hub_revision is not None
+        with find_part(hub.fetch(source.hub_id, source.hub_revision, patterns_of(source.part)), source.part) as layout:
+            yield layout, []
     elif source.hub_id is not None:
         assert source.hub_revision is not None
         folder = hub.fetch(source.hub_id, source.hub_revision)

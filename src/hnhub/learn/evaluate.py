@@ -5,7 +5,7 @@ judged(corpus folder, split) -> retrieve(searcher, ...) or read_run(...) -> eval
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from hnhub.corpus.load import resolve
 from hnhub.corpus.opened import Corpus, open_source
 from hnhub.errors import InputError
 from hnhub.learn.metrics import DEFAULT_MEASURES, Scores, score
-from hnhub.learn.runs import Run, run_of_matrix, without_same_id, write_run
+from hnhub.learn.runs import Run, run_of_matrix, without, without_same_id, write_run
 from hnhub.stages import write_atomically
 from hnhub.text.table import html_table, text_table
 
@@ -60,6 +60,8 @@ class Judged:
     qrels: Mapping[str, Mapping[str, int]]
     drop_same_id: bool = False
     """Drop a document that bears its query's id, as BEIR does where queries are documents of the corpus."""
+    excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Query id -> documents that are left out of its ranking, as BRIGHT says it of some."""
 
     @property
     def relevant_ids(self) -> dict[str, list[str]]:
@@ -144,7 +146,9 @@ def open_split(name: str, split: str, folder: Path | None = None) -> Judged:
 
 def split_of(corpus: Corpus, split: str) -> Judged:
     """The judged queries of a split. Raises InputError if there are none."""
-    return judged(corpus.folder, split, name=corpus.name, revision=corpus.revision, drop_same_id=corpus.drop_same_id)
+    found = judged(corpus.folder, split, name=corpus.name, revision=corpus.revision, drop_same_id=corpus.drop_same_id)
+    # The catalog knows it of its corpora; of any other its texts tell.
+    return found if corpus.source.spec else replace(found, drop_same_id=_queries_are_documents(found))
 
 
 def judged(corpus: Path, split: str, *, name: str, revision: str, drop_same_id: bool = False) -> Judged:
@@ -164,7 +168,23 @@ def judged(corpus: Path, split: str, *, name: str, revision: str, drop_same_id: 
         raise InputError(f"{name}: judged query {missing[0]!r} has no text", do="load the corpus again")
     ids = tuple(mapping)
     found_texts = tuple(texts[query_id] for query_id in ids)
-    return Judged(name, revision, split, corpus / "documents.parquet", ids, found_texts, mapping, drop_same_id)
+    documents = corpus / "documents.parquet"
+    return Judged(name, revision, split, documents, ids, found_texts, mapping, drop_same_id, _excluded(corpus))
+
+
+def _excluded(corpus: Path) -> Mapping[str, frozenset[str]]:
+    if not (corpus / "excluded.parquet").is_file():
+        return {}
+    pairs = pl.read_parquet(corpus / "excluded.parquet").group_by("query_id", maintain_order=True).all()
+    return {query_id: frozenset(ids) for query_id, ids in pairs.iter_rows()}
+
+
+def _queries_are_documents(queries: Judged) -> bool:
+    """True if some query's text is that of the document that bears its id, as in ArguAna under any name."""
+    asked = pl.LazyFrame({"document_id": queries.query_ids, "query": queries.texts})
+    found = pl.scan_parquet(queries.documents).join(asked, on="document_id")
+    same = pl.col("text").str.strip_chars() == pl.col("query").str.strip_chars()
+    return bool(found.filter(same).select(pl.len()).collect(engine="streaming").item())
 
 
 def depth_for(measures: Sequence[str]) -> int:
@@ -177,10 +197,9 @@ def depth_for(measures: Sequence[str]) -> int:
 
 def retrieve(searcher: Searcher, queries: Judged, depth: int) -> Run:
     """Search for every query of the split; documents of the query's own id are dropped where the corpus asks for it."""
-    wanted = min(depth + queries.drop_same_id, len(searcher.document_ids))
-    documents, scores = searcher.search(queries.texts, wanted)
-    run = run_of_matrix(queries.query_ids, documents, scores, searcher.document_ids)
-    return without_same_id(run) if queries.drop_same_id else run
+    left_out = queries.drop_same_id + max(map(len, queries.excluded.values()), default=0)
+    documents, scores = searcher.search(queries.texts, min(depth + left_out, len(searcher.document_ids)))
+    return _allowed(run_of_matrix(queries.query_ids, documents, scores, searcher.document_ids), queries)
 
 
 def evaluate(
@@ -201,11 +220,17 @@ def evaluate(
             f"{model}: none of its {len(run.query_ids)} queries is judged in {queries.corpus}, split {queries.split}",
             do="give the run of this corpus and split",
         )
-    if queries.drop_same_id:
-        run = without_same_id(run)
+    run = _allowed(run, queries)
     scores = score(queries.qrels, run, measures)
     seen = None if contaminated is None else frozenset(contaminated) & set(queries.query_ids)
     return Evaluation(model, queries, scores, run, seen, settings or {})
+
+
+def _allowed(run: Run, queries: Judged) -> Run:
+    """The run without what the corpus leaves out of a query's ranking."""
+    if queries.drop_same_id:
+        run = without_same_id(run)
+    return without(run, queries.excluded) if queries.excluded else run
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -1,6 +1,6 @@
 """Runs: what a retriever returned, in memory and as TREC run files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import polars as pl
 from hnhub.errors import InputError
 from hnhub.stages import write_atomically
 
-__all__ = ["Run", "read_run", "run_of_mapping", "run_of_matrix", "without_same_id", "write_run"]
+__all__ = ["Run", "read_run", "run_of_mapping", "run_of_matrix", "without", "without_same_id", "write_run"]
 
 # Explicit classes: \s and \S are Unicode-aware, and twice as slow.
 _LINE = r"^[ \t]*(?<query_id>[^ \t]+)[ \t]+[^ \t]+[ \t]+(?<document_id>[^ \t]+)[ \t]+[^ \t]+[ \t]+(?<score>[^ \t\r]+)"
@@ -72,6 +72,18 @@ def without_same_id(run: Run) -> Run:
     own |= {document_id: i for i, document_id in enumerate(run.document_ids) if document_id in own}
     lengths = np.diff(run.offsets)
     kept = run.documents != np.repeat([own[query_id] for query_id in run.query_ids], lengths)
+    offsets = np.concatenate([[0], np.cumsum(kept)])[run.offsets]
+    return Run(run.query_ids, offsets, run.documents[kept], run.scores[kept], run.document_ids)
+
+
+def without(run: Run, excluded: Mapping[str, Collection[str]]) -> Run:
+    """The run without some documents of some queries: query id -> document ids."""
+    position = {document_id: i for i, document_id in enumerate(run.document_ids)}
+    kept = np.ones(len(run.documents), bool)
+    for i, query_id in enumerate(run.query_ids):
+        if gone := [position[one] for one in excluded.get(query_id, ()) if one in position]:
+            part = slice(run.offsets[i], run.offsets[i + 1])
+            kept[part] = ~np.isin(run.documents[part], gone)
     offsets = np.concatenate([[0], np.cumsum(kept)])[run.offsets]
     return Run(run.query_ids, offsets, run.documents[kept], run.scores[kept], run.document_ids)
 
