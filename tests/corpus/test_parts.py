@@ -23,7 +23,9 @@ def parquet(path: Path, **columns: list[object]) -> None:
 def miracl(tmp_path: Path) -> Path:
     folder = tmp_path / "miracl"
     for part, words in (("sw", ["maji moto", "maji baridi"]), ("de", ["heisses Wasser", "kaltes Wasser"])):
-        parquet(folder / f"{part}-corpus" / "dev-00000-of-00001.parquet", _id=["1#0", "2#0"], title=["", ""], text=words)
+        parquet(
+            folder / f"{part}-corpus" / "dev-00000-of-00001.parquet", _id=["1#0", "2#0"], title=["", ""], text=words
+        )
         parquet(folder / f"{part}-queries" / "dev-00000-of-00001.parquet", _id=["q1"], text=[words[0]])
         parquet(
             folder / f"{part}-qrels" / "dev-00000-of-00001.parquet",

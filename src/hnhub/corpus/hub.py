@@ -39,7 +39,8 @@ def fetch(repo: str, revision: str, patterns: Sequence[str] = PATTERNS) -> Path:
         )
     if not any(Path(folder).rglob("*.*")):
         raise InputError(
-            f"{repo}: holds no corpus at {revision[:12]}", do="check the id, or name a part as owner/name:part; docs/corpora.md says what is read"
+            f"{repo}: holds no corpus at {revision[:12]}",
+            do="check the id, or name a part as owner/name:part; docs/corpora.md says what is read",
         )
     return Path(folder)
 
