@@ -13,6 +13,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
+EXAMPLES = sorted((ROOT / "examples").glob("*.yml"))
+
 
 def load(path: Path) -> dict[str, Any]:
     # YAML 1.1 reads the key `on` as true.
@@ -21,7 +23,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def test_the_linter_finds_nothing() -> None:
     linter = Path(sys.executable).with_name("zizmor")
-    command = [linter, "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", *WORKFLOWS]
+    command = [linter, "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", *WORKFLOWS, *EXAMPLES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
