@@ -1,4 +1,4 @@
-"""The page of `hnhub view`: reading a dataset and writing it as HTML, against pandas' `to_html` of the same rows.
+"""The page of `hnhub view`: reading a dataset and writing it as HTML. No peer makes such a page.
 
 python bench/view.py [--queries 2000] [--runs 3]
 """
@@ -37,20 +37,15 @@ def main() -> None:
         write_corpus(folder / "made", given.queries)
         run = hnhub.build(folder / "made", methods=["bm25"], queries_from="qrels", negatives=5, out=folder / "runs")
         dataset = run.folder
-        parquet = sorted(path for path in dataset.rglob("*.parquet") if "bm25" in path.parts)
-        ours, theirs, sizes = [], [], []
+        ours, sizes = [], []
         for _ in range(given.runs):
             seconds, page = cpu_seconds(lambda: hnhub.view(dataset).save(folder / "page.html"))
             assert isinstance(page, Path)
             ours.append(seconds)
             sizes.append(page.stat().st_size / 1e6)
-            seconds, _ = cpu_seconds(
-                lambda: (folder / "frame.html").write_text(pl.read_parquet(parquet).to_pandas().to_html())
-            )
-            theirs.append(seconds)
-    compared(f"view, a page of {given.queries:,} queries", ours, peer="pandas to_html", theirs=theirs, unit="CPU s")
+    compared(f"view, a page of {given.queries:,} queries", ours, unit="CPU s")
     print(machine())
-    print(table([["", "CPU s"], ["hnhub view", spread(ours)], ["pandas to_html", spread(theirs)]]))
+    print(table([["", "CPU s"], ["hnhub view", spread(ours)]]))
     print(f"the page: {sizes[0]:.1f} MB")
 
 
