@@ -144,17 +144,17 @@ def main() -> None:
     given = parser.parse_args()
     started, load = time.perf_counter(), os.getloadavg()[0]
     rows: list[dict[str, Any]] = []
-    missing = {}
+    missing, text = {}, ""
     for name in given.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
         found, why = run(name)
         rows += found
         if why is not None:
             missing[name] = why
-    text = page(rows, missing, (load, os.getloadavg()[0]), time.perf_counter() - started)
-    unfinished = given.out.with_suffix(".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(given.out)
+        text = page(rows, missing, (load, os.getloadavg()[0]), time.perf_counter() - started)
+        unfinished = given.out.with_suffix(".part")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(given.out)
     print(text)
 
 
