@@ -13,7 +13,7 @@ import pytest
 
 import hnhub
 from hnhub.errors import InputError, UsageError
-from hnhub.publish.finish import ANSWERS
+from hnhub.publish.finish import ANSWERS, rewrite_card
 from hnhub.publish.push_plan import MANIFEST
 from hnhub.stages import describe_file
 from hub_client import TOKEN, clean_environment
@@ -176,6 +176,26 @@ def test_answers_that_are_missing_are_asked_for_or_named(tmp_path: Path, monkeyp
         monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "nowhere"))
         with pytest.raises(InputError, match="no journal is here"):
             hnhub.plan_push(run, "ann/x", with_answers=True)
+
+
+def test_an_endpoint_is_asked_only_for_what_the_answers_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hnhub.api.recorded import collect_answers
+
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    corpus = write_corpus(tmp_path / "things", documents=60, queries=12)
+    with model_server() as server:
+        run = _build(corpus, server.url)
+        collected = collect_answers(run.folder)
+        assert collected is not None
+        answers = pl.read_parquet(collected[0])
+        answers.tail(-3).write_parquet(tmp_path / "some.parquet")
+        facts = json.loads((run.folder / "stats.json").read_text())
+        rewrite_card(run.folder, facts | {"answers": collected[1]}, added={ANSWERS: tmp_path / "some.parquet"})
+
+        monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "fresh"))
+        again = hnhub.reproduce(run, corpus=corpus, endpoint=server.url, out=tmp_path / "again")
+    assert again.same
+    assert (again.sent, len(answers) > 3) == (3, True)
 
 
 def test_a_failed_request_fails_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

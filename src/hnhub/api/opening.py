@@ -1,6 +1,6 @@
 """What a build works with, opened as the options say and closed after it: the engine and the language model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from hnhub.home import home
 if TYPE_CHECKING:
     from hnhub.api.build import BuildOptions
     from hnhub.engine.local import Engine
+    from hnhub.llm.journal import Failed, Stored
     from hnhub.llm.prices import PriceList
     from hnhub.records import Recipe
 
@@ -56,8 +57,17 @@ def price_list(options: "BuildOptions") -> "PriceList | None":
 
 
 @contextmanager
-def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -> Iterator[tuple[Any, ...]]:
-    """The recipe's language model and its further generators, under one budget; on Ray in a process that every worker asks."""
+def opened_models(
+    recipe: "Recipe",
+    options: "BuildOptions",
+    engine: "Engine",
+    *,
+    known: "Callable[[bytes], Stored | Failed | None] | None" = None,
+) -> Iterator[tuple[Any, ...]]:
+    """The recipe's language model and its further generators, under one budget; on Ray in a process that every worker asks.
+
+    `known` gives outcomes of requests, by their keys, that are taken where the journal has no answer.
+    """
     from hnhub.llm.budget import Budget
     from hnhub.llm.client import DEADLINE, open_model
     from hnhub.llm.rate import Rate
@@ -88,6 +98,7 @@ def opened_models(recipe: "Recipe", options: "BuildOptions", engine: "Engine") -
             rate=Rate(options.get("requests_per_minute"), options.get("tokens_per_minute")),
             batch=options.get("batch_api", False),
             deadline=options.get("deadline") or DEADLINE,
+            known=known,
         )
 
     if isinstance(engine, Local):

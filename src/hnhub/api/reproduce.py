@@ -4,10 +4,10 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hnhub.api.along import exports_of, page_of
 from hnhub.api.opening import opened_models
@@ -24,6 +24,9 @@ from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
 from hnhub.stages import read_record
 from hnhub.text.table import html_table, text_table
+
+if TYPE_CHECKING:
+    from hnhub.api.build import BuildOptions
 
 __all__ = ["Reproduction", "reproduce"]
 
@@ -151,20 +154,24 @@ def _answering(
     """Who answers what the build asks: an endpoint, the embedded model, or only what is on record."""
     from hnhub.engine.local import LOCAL
     from hnhub.llm.embedded import MODEL
+    from hnhub.llm.journal import Journal
     from hnhub.llm.recorded import open_recorded
 
-    published = (folder / ANSWERS).is_file()
-    live = endpoint is not None or (not published and any(one["model"] == MODEL for one in origin.models))
+    published = journal_of(folder / ANSWERS, place) if (folder / ANSWERS).is_file() else None
+    live = endpoint is not None or (published is None and any(one["model"] == MODEL for one in origin.models))
     recipe = origin.recipe
-    if not origin.models:
-        opening: Any = nullcontext(())
-    elif live:
-        opening = opened_models(recipe, {"endpoint": endpoint} if endpoint else {}, LOCAL)
-    else:
-        journal = journal_of(folder / ANSWERS, place) if published else home() / "journal.sqlite"
-        opening = open_recorded(origin.models, journal=journal, thinking=recipe.thinking, extra_body=recipe.extra_body)
-    with opening as models:
-        yield models
+    with ExitStack() as stack:
+        if not origin.models:
+            yield ()
+        elif live:
+            known = stack.enter_context(Journal(published)).outcome if published else None
+            options: BuildOptions = {"endpoint": endpoint} if endpoint else {}
+            yield stack.enter_context(opened_models(recipe, options, LOCAL, known=known))
+        else:
+            journal = published or home() / "journal.sqlite"
+            yield stack.enter_context(
+                open_recorded(origin.models, journal=journal, thinking=recipe.thinking, extra_body=recipe.extra_body)
+            )
 
 
 def _finish(published: Path, made: Path) -> None:

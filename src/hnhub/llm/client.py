@@ -331,6 +331,7 @@ def open_model(
     chat_template: str | None = None,
     thinking: Thinking = "auto",
     extra_body: str | None = None,
+    known: Callable[[bytes], Stored | Failed | None] | None = None,
 ) -> Iterator[Model]:
     """Open the model that the endpoints serve.
 
@@ -339,7 +340,8 @@ def open_model(
     looked at every `poll` seconds at first. `max_in_flight` requests at most are sent to one endpoint at once; `deadline` seconds at most may a try take (less where answers come much faster, see
     `hnhub.llm.dispatch`), `patience` seconds may pass without any answer, `grace` seconds are answers waited for after Ctrl-C. `chat_template` (Jinja) is for TGI's own protocol and for
     completions, where neither the server nor the Hub has the model's; its digest stands with the revision. `thinking` tells the
-    model whether to think before it answers, and gives it room to; `extra_body` (a JSON object) goes into every request's body.
+    model whether to think before it answers, and gives it room to; `extra_body` (a JSON object) goes into every request's body. `known` gives what is known of a
+    request, by its key, where the journal has no answer.
 
     Raises UsageError for bad arguments or endpoints that serve different models, ServiceError if none answers.
     """
@@ -354,6 +356,9 @@ def open_model(
         dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience, rate=rate)
         batches: Batches | None = None
         servers: list[embedded.Server] = []
+
+        def find(key: bytes) -> Stored | Failed | None:
+            return store.find(key) or (known(key) if known else None)
 
         def start() -> list[Endpoint]:
             servers.extend(embedded.start())
@@ -381,6 +386,7 @@ def open_model(
                     grace=grace,
                     thinking=thinking,
                     extra_body=extra_body,
+                    find=find,
                 )
             else:
                 found = _find(dispatcher, store, endpoints, api=api, model=model)
@@ -400,6 +406,7 @@ def open_model(
                     grace=grace,
                     thinking=thinking,
                     extra_body=extra_body,
+                    find=find,
                     batches=batches,
                 )
         finally:

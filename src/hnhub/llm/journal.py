@@ -150,6 +150,10 @@ class Journal:
             row = self._reader.execute(_FAILED, (key,)).fetchone()
         return Failed(*row) if row else None
 
+    def outcome(self, key: bytes) -> Stored | Failed | None:
+        """The answer to the request with this key, else why there is none."""
+        return self.find(key) or self.failure(key)
+
     def add(
         self,
         key: bytes,

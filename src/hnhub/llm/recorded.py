@@ -63,7 +63,7 @@ def open_recorded(
         def find(key: bytes) -> Stored | Failed | None:
             if used is not None:
                 used.add(key)
-            return store.find(key) or store.failure(key)
+            return store.outcome(key)
 
         yield tuple(
             Model(
