@@ -92,12 +92,34 @@ def test_an_answer_in_every_form_and_the_connection_used_again(answer: bytes, cl
 
 @pytest.mark.parametrize(
     ("answer", "begun"),
-    [(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", True), (b"", False), (b"SSH-2.0-OpenSSH_9.6\r\n", False)],
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", True),
+        (b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Len", True),
+        (b"", False),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", False),
+    ],
 )
 def test_what_is_cut_off_or_no_http_is_told(answer: bytes, begun: bool) -> None:
     with pytest.raises(Lost) as caught:
         asyncio.run(asked(answer, close=True))
     assert caught.value.begun is begun
+
+
+@pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", b"HTTP/1.1 200 OK\r\nX-A"])
+def test_what_follows_an_answer_is_no_answer_to_the_next_request(more: bytes) -> None:
+    async def handle(_: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" + more)
+
+    async def ask() -> None:
+        async with Server(handle) as server:
+            connections = Connections()
+            origin = Origin.of(f"http://127.0.0.1:{server.port}")
+            for _ in range(3):
+                assert (await connections.request(origin, HEAD, b"", 5)).content == b"hi"
+            assert server.connections == 3
+            await connections.close()
+
+    asyncio.run(ask())
 
 
 def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used() -> None:
@@ -175,5 +197,24 @@ def test_what_is_not_encrypted_is_asked_of_the_proxy(monkeypatch: pytest.MonkeyP
             assert (await door.fetch("GET", "/v1", None))[2] == b"hi"
             assert proxy.heads[0].startswith(b"GET http://nowhere.invalid:81/a%20b/v1?key=x HTTP/1.1\r\n")
             await connections.close()
+
+    asyncio.run(ask())
+
+
+def test_a_proxy_that_refuses_or_says_nothing_leaves_no_connection_open() -> None:
+    async def silent(_: bytes, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def ask() -> None:
+        refusing = sending(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        for handler, error in ((refusing, Unreachable), (silent, TimeoutError)):
+            async with Server(handler) as proxy:
+                origin = Origin.of("https://nowhere.invalid", f"http://127.0.0.1:{proxy.port}")
+                connections = Connections()
+                with pytest.raises(error):
+                    await connections.request(origin, HEAD, b"", 0.2)
+                await asyncio.wait(proxy.serving, timeout=2)
+                assert [task.done() for task in proxy.serving] == [True], "the proxy sees the end"
+                await connections.close()
 
     asyncio.run(ask())

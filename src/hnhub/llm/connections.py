@@ -171,16 +171,19 @@ class Connections:
         way = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
         tls = self._tls if way.scheme == "https" else None
         connection = await self._reach(way.hostname or "", way.port or (443 if tls else 80), tls)
-        if origin.secure:
+        if not origin.secure:
+            return connection
+        try:
             name = f"{origin.address.rpartition(':')[0] or origin.address}:{origin.port}"
             head = f"CONNECT {name} HTTP/1.1\r\nhost: {name}\r\n{proxy_credentials(proxy)}\r\n"
             connection.tunnel = True
             response = await connection.ask(head.encode(), self._loop.time() + _CONNECTING)
             if response.status != 200:
-                connection.close()
                 raise Unreachable(f"the proxy answers HTTP {response.status}")
-            connection = await connection.encrypt(self._tls, origin.host)
-        return connection
+            return await connection.encrypt(self._tls, origin.host)
+        except BaseException:
+            connection.close()
+            raise
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -209,6 +212,8 @@ class _Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._content = bytearray()
         self._begun = False
+        self._open_end = False
+        """The answer ends with the connection."""
         self._heard = 0.0
         self._look: asyncio.TimerHandle | None = None
         self.reusable = True
@@ -259,20 +264,26 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
+            self.reusable = False  # also where the answer is whole, and something follows it
             self._fail(Lost(begun=bool(self._headers)))
         if self._begun and self._look is None:
             self._look = self._loop.call_later(_IDLE, self._watch)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        known = self._headers
-        if exc is None and known and "content-length" not in known and "transfer-encoding" not in known:
-            self.on_message_complete()  # whose end is the connection's
-        self._fail(Lost(begun=bool(known)))
+        begun = bool(self._headers)
+        if exc is None and self._open_end:
+            self.on_message_complete()
+        self._fail(Lost(begun=begun))
+
+    def on_message_begin(self) -> None:
+        if self._answer is None or self._answer.done():
+            self.reusable = False  # more than was asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
+        self._open_end = self._headers.keys().isdisjoint(("content-length", "transfer-encoding"))
         if self.tunnel:
             self.on_message_complete()
 
@@ -284,14 +295,14 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         answer, headers, content = self._answer, self._headers, bytes(self._content)
-        self._headers, self._content = {}, bytearray()
+        self._headers, self._content, self._open_end = {}, bytearray(), False
         if status < 200:  # a word in between
             return
         self._begun = False
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        self.reusable = self._parser.should_keep_alive()
+        self.reusable = self.reusable and self._parser.should_keep_alive()
         if answer is not None and not answer.done():
             answer.set_result(Response(status, headers, content))
 
