@@ -37,6 +37,15 @@ def test_address(given, base, credentials):
     assert address(given) == (base, credentials)
 
 
+@pytest.mark.parametrize(
+    "given", ["x", "ftp://h", "http://", "http://me:pass@h:port", "http://me:pass@h:99999", "http://[::1", "http://a..b"]
+)
+def test_what_is_no_address_is_named_without_its_password(given):
+    with pytest.raises(UsageError, match="is no address") as caught:
+        address(given)
+    assert "pass" not in str(caught.value)
+
+
 def test_user_and_query_of_an_address():
     assert address("http://u:p%40ss@host/v1?api-version=1&key=x") == ("http://host?api-version=1&key=x", "u:p@ss")
     door = Door.to(None, "http://host/base?api-version=1")

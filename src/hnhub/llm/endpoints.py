@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hnhub.errors import ServiceError, UsageError
 from hnhub.llm import protocols
+from hnhub.llm.connections import Origin
 from hnhub.llm.pace import Pace
 from hnhub.llm.protocols import SWITCHES, Api, Fault, Reply
 from hnhub.llm.templates import Render
@@ -97,10 +98,14 @@ def address(given: str) -> tuple[str, str | None]:
     """
     if given.startswith("hf:"):
         given = _hugging_face(given[3:])
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in ("http", "https") and Origin.of(given).address
+    except ValueError:  # a port that is none, a name that no host can have
+        usable = False
+    if not usable:
         raise UsageError(
-            f"endpoint {given!r} is no address",
+            f"endpoint {given.rpartition('@')[2]!r} is no address",
             do="give http(s)://HOST[:PORT], hf:providers, hf:NAMESPACE/NAME or local",
         )
     credentials = None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
