@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hnhub.llm.budget import Prices
 from hnhub.llm.client import open_model
 from hnhub.llm.types import Request
 from llm_servers.batches import BatchServer
+from llm_servers.scripted import TOKENS
 
 AskFor = Callable[..., Request]
 
@@ -118,6 +120,42 @@ def test_a_batch_that_fails_says_why(tmp_path: Path, ask_for: AskFor) -> None:
             list(model.ask(map(ask_for, range(5))))
         with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
             assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+
+
+def test_a_batch_that_failed_is_not_taken_for_the_one_that_was_to_be_made(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        server.fail = "no funds"
+        with (
+            open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model,
+            pytest.raises(ServiceError, match="no funds"),
+        ):
+            list(model.ask(map(ask_for, range(5))))
+        server.refuse = "/v1/batches"
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+        assert server.refuse is None
+
+
+def test_what_two_callers_ask_is_one_line(tmp_path: Path, ask_for: AskFor) -> None:
+    with (
+        BatchServer() as server,
+        open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.3) as model,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        both = list(pool.map(lambda _: [one.text for one in model.ask(map(ask_for, range(5)))], range(2)))
+        assert both[0] == both[1]
+        assert list(server.asked.values()) == [1] * 5
+        assert model.spent["prompt_tokens"] == 5 * TOKENS[0]
+
+
+def test_what_is_no_json_is_told(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        server.garble = "/v1/files"
+        with (
+            open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model,
+            pytest.raises(ServiceError, match=r"/v1/files: gives no JSON object; is it OpenAI's batch API"),
+        ):
+            list(model.ask(map(ask_for, range(5))))
 
 
 def test_limits_hold(tmp_path: Path, ask_for: AskFor) -> None:

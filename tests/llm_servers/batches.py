@@ -38,6 +38,10 @@ class BatchServer:
         """Plain requests: there should be none."""
         self.lose: str | None = None
         """A path whose next answer is lost on its way, though what was asked is done."""
+        self.refuse: str | None = None
+        """A path of which the next POST does nothing and ends in a 500."""
+        self.garble: str | None = None
+        """A path whose answers are no JSON."""
         self.fail: str | None = None
         """Why the next batch fails."""
         self._numbers = itertools.count(1)
@@ -155,7 +159,10 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path == "/v1/files":
+            if self.path == server.refuse:
+                server.refuse = None
+                self.send(500, {"error": {"message": "internal error"}})
+            elif self.path == "/v1/files":
                 self.send(200, server.upload(self.headers["Content-Type"], data))
             elif self.path == "/v1/batches":
                 self.send(200, server.create(json.loads(data)))
@@ -170,6 +177,8 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
                 server.lose = None
                 self.close_connection = True
                 return
+            if self.path == server.garble:
+                value = b"<html>"
             data = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", kind)

@@ -90,7 +90,7 @@ class Batches:
     def abandon(self, owner: object, grace: float) -> None:
         """Take no more notice of an owner's jobs; what is in a batch goes on at the provider."""
         del grace  # nobody waits for a batch that may take a day
-        if count := sum(job.owner is owner for batch in self._batches.values() for job in list(batch.jobs)):
+        if count := sum(job.owner is owner for batch in list(self._batches.values()) for job in list(batch.jobs)):
             log.warning("%d requests are in batches at the provider: the same command takes their answers", count)
         self._dispatcher.call(self._drop, owner)
 
@@ -163,20 +163,21 @@ class Batches:
         return found
 
     def _files(self, jobs: Sequence[Job]) -> Iterator[tuple[list[Job], bytes]]:
-        """Jobs with the file that asks for them, as many as one may hold."""
+        """Jobs with the file that asks for them, as many as one may hold; what several callers ask stands in it once."""
         held: list[Job] = []
-        lines: list[bytes] = []
+        lines: dict[bytes, bytes] = {}
         size = 0
         for job in jobs:
-            line = self._line(job)
-            if held and (len(held) == MOST or size + len(line) > _LARGEST):
-                yield held, b"".join(lines)
-                held, lines, size = [], [], 0
+            if job.key not in lines:
+                line = self._line(job)
+                if held and (len(lines) == MOST or size + len(line) > _LARGEST):
+                    yield held, b"".join(lines.values())
+                    held, lines, size = [], {}, 0
+                lines[job.key] = line
+                size += len(line)
             held.append(job)
-            lines.append(line)
-            size += len(line)
         if held:
-            yield held, b"".join(lines)
+            yield held, b"".join(lines.values())
 
     def _line(self, job: Job) -> bytes:
         endpoint = self._endpoint
@@ -228,9 +229,10 @@ class Batches:
         note(self._path, Note(batch.tag, self._endpoint.door.url, found, tuple(batch.keys)))
 
     async def _find(self, tag: str) -> dict[str, Any] | None:
-        """The batch of this tag, if the provider has it: an answer to its making may have been lost."""
+        """The batch of this tag, if the provider has it: an answer to its making may have been lost. One that failed did nothing."""
         listed = await self._json("GET", "/v1/batches" + ("" if self._endpoint.door.query else "?limit=100"))
-        return next((one for one in listed["data"] if (one.get("metadata") or {}).get("hnhub") == tag), None)
+        ours = (one for one in listed["data"] if (one.get("metadata") or {}).get("hnhub") == tag)
+        return next((one for one in ours if one.get("status") != "failed"), None)
 
     async def _follow(self, batch: _Batch) -> None:
         """Look at a batch until it is over, and take its answers."""
@@ -275,6 +277,7 @@ class Batches:
             self._came()
 
     def _settle(self, batch: _Batch, job: Job, result: Result | None) -> None:
+        first = job.key in batch.keys  # others wait for the same answer, which is paid once
         batch.keys.discard(job.key)
         try:
             reply = _reply(self._endpoint.served.api, result)
@@ -285,7 +288,7 @@ class Batches:
             return
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         used = (job.worst[0] if prompt is None else prompt, job.worst[1] if completion is None else completion)
-        self._spend(job, used)
+        self._spend(job, used if first else (0, 0))
         self._write(job, Stored(reply.text, reply.finish, *used, self._endpoint.served.server))
 
     def _failed(self, batch: _Batch, job: Job, fault: Fault) -> None:
@@ -329,7 +332,10 @@ class Batches:
         missing: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         content = await self._fetch(verb, path, data, kind=kind, deadline=deadline, landed=landed, missing=missing)
-        found = decode(content) if isinstance(content, bytes) else content
+        try:
+            found = decode(content) if isinstance(content, bytes) else content
+        except ValueError:
+            found = None
         if not isinstance(found, dict):
             raise ServiceError(f"{self._endpoint.door.url}{path}: gives no JSON object", do="is it OpenAI's batch API?")
         return found
@@ -364,7 +370,7 @@ class Batches:
                 do = _AGAIN if gone else "look whether it has OpenAI's batch API, or leave out --batch-api"
                 raise ServiceError(f"{door.url}{path.partition('?')[0]}: {fault.reason}", do=do)
             tries += 1
-            await asyncio.sleep(fault.wait if fault.wait is not None else min(30.0, 0.2 * 2.0**tries))
+            await asyncio.sleep(min(_PATIENCE, fault.wait) if fault.wait is not None else min(30.0, 0.2 * 2.0**tries))
             if landed is not None and (found := await landed()) is not None:
                 return found
 
