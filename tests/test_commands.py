@@ -13,6 +13,7 @@ import pytest
 from hnhub.cli import COMMANDS, cli
 from hnhub.cli.help import Command
 from hnhub.cli.options import BUILD_GROUPS
+from llm_servers.scripted import Scripted
 from small_corpus import write_corpus
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -146,6 +147,16 @@ def test_an_error_keeps_its_code_under_debug(hnhub: Run, tmp_path: Path) -> None
         result = hnhub(*debug, "validate", tmp_path)
         assert result.returncode == 2
         assert ("Traceback" in result.stderr) == bool(debug)
+
+
+def test_a_servers_words_do_nothing_to_the_terminal(hnhub: Run, tmp_path: Path) -> None:
+    with Scripted(models=("tiny\x1b[2J",)) as server:
+        result = hnhub("build", "pydocs", "--method", "llm", "--model", "x", "--endpoint", server.url, "--out", tmp_path)
+    assert result.returncode == 3
+    error, warning = (line for line in reversed(result.stderr.splitlines()) if "is not served here" in line)
+    assert r"but tiny\x1b[2J" in error
+    assert r"but tiny\x1b[2J" in warning
+    assert "\x1b" not in result.stderr
 
 
 def test_what_nobody_foresaw_is_one_line_and_no_broken_rule(hnhub: Run, tmp_path: Path) -> None:

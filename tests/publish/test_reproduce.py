@@ -10,8 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import hnhub
+from hnhub.cli import cli
 from hnhub.errors import InputError, UsageError
 from hnhub.publish.finish import ANSWERS, rewrite_card
 from hnhub.publish.push_plan import MANIFEST
@@ -134,6 +136,13 @@ def test_what_differs_is_counted_and_explained(built: hnhub.Run, tmp_path: Path)
     assert (split.config, split.changed, split.same) == ("bm25", 1, len(rows) - 1)
     assert [line for line in found.why if "0.1" in line] == [f"polars: 0.1 there, {pl.__version__} here"]
     assert f"differs  1 changed, {len(rows) - 1} same" in repr(found)
+
+    manifest["built"]["versions"]["polars"] = "\x1b[2J"
+    (other / MANIFEST).write_text(json.dumps(manifest))
+    command = ["reproduce", str(other), "--corpus-dir", str(tmp_path / "things"), "--out", str(tmp_path / "again")]
+    shown = CliRunner().invoke(cli, command).stdout
+    assert r"polars: \x1b[2J there" in shown
+    assert "\x1b" not in shown
 
 
 def test_a_corpus_that_moved_on_is_named(built: hnhub.Run, tmp_path: Path) -> None:

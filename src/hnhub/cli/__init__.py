@@ -10,6 +10,7 @@ import click
 from hnhub import __version__
 from hnhub.errors import HnhubError
 from hnhub.text.names import meant
+from hnhub.text.terminal import printable
 
 __all__ = ["COMMANDS", "main"]
 
@@ -64,6 +65,11 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))  # a server's words may be among it
+
+
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hnhub")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
@@ -72,11 +78,9 @@ class _Lazy(click.Group):
 def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
     """Build, check, publish and prove hard-negative training data for dense retrieval."""
     ctx.obj = {"debug": debug}
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(levelname).1s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable("%(levelname).1s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
 
 
 def main() -> None:
@@ -89,7 +93,7 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         else:
-            click.echo(f"hnhub: {error}", err=True)
+            click.echo(printable(f"hnhub: {error}"), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -102,5 +106,5 @@ def main() -> None:
             traceback.print_exc()
         else:
             told = " ".join(f"{type(error).__name__}: {error}".split())
-            click.echo(f"hnhub: {told}; give --debug before the command to see where", err=True)
+            click.echo(f"hnhub: {printable(told)}; give --debug before the command to see where", err=True)
         sys.exit(2)

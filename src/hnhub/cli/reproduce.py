@@ -10,6 +10,7 @@ from hnhub.cli import complete
 from hnhub.cli.help import Command
 from hnhub.cli.options import as_json
 from hnhub.cli.telling import telling
+from hnhub.text.terminal import printable
 
 __all__ = ["reproduce"]
 
@@ -49,6 +50,6 @@ def reproduce(dataset: str, as_json: bool, endpoint: tuple[str, ...], **where: A
 
     with telling():
         found = hnhub.reproduce(dataset, endpoint=endpoint or None, **where)
-    click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) if as_json else repr(found))
+    click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) if as_json else printable(repr(found)))
     if not found.same:
         click.get_current_context().exit(1)
