@@ -356,9 +356,7 @@ def open_model(
         dispatcher = Dispatcher(store, budget, deadline=deadline, patience=patience, rate=rate)
         batches: Batches | None = None
         servers: list[embedded.Server] = []
-
-        def find(key: bytes) -> Stored | Failed | None:
-            return store.find(key) or (known(key) if known else None)
+        find = _finding(store, known)
 
         def start() -> list[Endpoint]:
             servers.extend(embedded.start())
@@ -415,6 +413,12 @@ def open_model(
             dispatcher.close()
             for server in servers:
                 server.stop()
+
+
+def _finding(
+    journal: Journal, known: Callable[[bytes], Stored | Failed | None] | None
+) -> Callable[[bytes], Stored | Failed | None]:
+    return journal.find if known is None else lambda key: journal.find(key) or known(key)
 
 
 def _prices(prices: PriceList | None, model: str, budget: Budget, *, batch: bool) -> Prices | None:

@@ -174,16 +174,19 @@ class Connections:
         if not origin.secure:
             return connection
         try:
-            name = f"{origin.address.rpartition(':')[0] or origin.address}:{origin.port}"
-            head = f"CONNECT {name} HTTP/1.1\r\nhost: {name}\r\n{proxy_credentials(proxy)}\r\n"
-            connection.tunnel = True
-            response = await connection.ask(head.encode(), self._loop.time() + _CONNECTING)
-            if response.status != 200:
-                raise Unreachable(f"the proxy answers HTTP {response.status}")
-            return await connection.encrypt(self._tls, origin.host)
+            return await self._tunnel(connection, origin, proxy)
         except BaseException:
             connection.close()
             raise
+
+    async def _tunnel(self, connection: "_Connection", origin: Origin, proxy: str) -> "_Connection":
+        name = f"{origin.address.rpartition(':')[0] or origin.address}:{origin.port}"
+        head = f"CONNECT {name} HTTP/1.1\r\nhost: {name}\r\n{proxy_credentials(proxy)}\r\n"
+        connection.tunnel = True
+        response = await connection.ask(head.encode(), self._loop.time() + _CONNECTING)
+        if response.status != 200:
+            raise Unreachable(f"the proxy answers HTTP {response.status}")
+        return await connection.encrypt(self._tls, origin.host)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
