@@ -151,7 +151,9 @@ def test_an_error_keeps_its_code_under_debug(hnhub: Run, tmp_path: Path) -> None
 
 def test_a_servers_words_do_nothing_to_the_terminal(hnhub: Run, tmp_path: Path) -> None:
     with Scripted(models=("tiny\x1b[2J",)) as server:
-        result = hnhub("build", "pydocs", "--method", "llm", "--model", "x", "--endpoint", server.url, "--out", tmp_path)
+        result = hnhub(
+            "build", "pydocs", "--method", "llm", "--model", "x", "--endpoint", server.url, "--out", tmp_path
+        )
     assert result.returncode == 3
     error, warning = (line for line in reversed(result.stderr.splitlines()) if "is not served here" in line)
     assert r"but tiny\x1b[2J" in error

@@ -105,7 +105,9 @@ def test_what_is_cut_off_or_no_http_is_told(answer: bytes, begun: bool) -> None:
     assert caught.value.begun is begun
 
 
-@pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", b"HTTP/1.1 200 OK\r\nX-A"])
+@pytest.mark.parametrize(
+    "more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", b"HTTP/1.1 200 OK\r\nX-A"]
+)
 def test_what_follows_an_answer_is_no_answer_to_the_next_request(more: bytes) -> None:
     async def handle(_: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" + more)

@@ -38,7 +38,8 @@ def test_address(given, base, credentials):
 
 
 @pytest.mark.parametrize(
-    "given", ["x", "ftp://h", "http://", "http://me:pass@h:port", "http://me:pass@h:99999", "http://[::1", "http://a..b"]
+    "given",
+    ["x", "ftp://h", "http://", "http://me:pass@h:port", "http://me:pass@h:99999", "http://[::1", "http://a..b"],
 )
 def test_what_is_no_address_is_named_without_its_password(given):
     with pytest.raises(UsageError, match="is no address") as caught:
