@@ -112,3 +112,14 @@ def test_a_cross_encoder_object_scores_raw_logits_as_its_folder_does(tmp_path):
     assert type(model.activation_fn).__name__ == "Sigmoid"  # the user's own is left alone
     assert find_reference(name).identity() == {"model": "tiny", "revision": resolve(name).revision}
     assert hold(model) == name
+
+
+def test_a_cross_encoder_object_is_held_against_float32_by_a_copy(tmp_path):
+    model = CrossEncoder(write_cross_encoder(tmp_path / "ce"), device="cpu").bfloat16()
+    pairs = [(a, b) for a in TEXTS for b in TEXTS]
+    name = hold(model)
+    (own,), (exact,) = load_scorers(name), load_scorers(name, "fp32")
+    assert (own.dtype, exact.dtype) == ("bfloat16", "float32")
+    assert 0 < np.abs(own.score(pairs) - exact.score(pairs)).max() < 0.5
+    assert next(model.parameters()).dtype == torch.bfloat16
+    assert hold(model) == name

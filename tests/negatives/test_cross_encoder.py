@@ -165,6 +165,12 @@ def test_precision_is_chosen_told_and_held_against_float32(inputs, tiny, tmp_pat
     assert 0 < apart.max() < 0.5
 
 
+def test_agreement_where_nothing_is_a_candidate(inputs, tiny, tmp_path):
+    empty = write_ranking(tmp_path / "empty.parquet", {})
+    facts, _ = make(tmp_path, {**inputs, "sources": {"bm25": empty}}, cross_encoder=tiny, precision="bf16")
+    assert (facts["dtype"], facts["tau_to_float32"], facts["decisions_kept"]) == ("bfloat16", 1, 1)
+
+
 def test_what_can_not_score_is_refused(inputs, tmp_path):
     two = write_cross_encoder(tmp_path / "two", labels=2)
     with pytest.raises(InputError, match="2 labels"):
@@ -206,7 +212,7 @@ def likelihood():
     from hnhub.llm.embedded import source_path
     from hnhub.score.query_likelihood import QueryLikelihood
 
-    return QueryLikelihood(source_path(), device="cpu")
+    return QueryLikelihood(source_path(), device="cpu", dtype="float32")
 
 
 def test_local_finds_the_passage_that_answers(likelihood):

@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from hnhub import schema
+from hnhub.encode.encoder import Encoder
 from hnhub.errors import InputError, UsageError
 from hnhub.negatives import dense
-from small_miners import QUERIES, mining, write_inputs
+from hnhub.records import contents
+from small_miners import PASSAGES, QUERIES, mining, write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,14 @@ def test_real_weights_find_the_passages(minilm, tmp_path):
     first = (tmp_path / "out" / "candidates.parquet").read_bytes()
     make(tmp_path, minilm)
     assert (tmp_path / "out" / "candidates.parquet").read_bytes() == first
+
+
+def test_agreement_is_of_what_is_encoded(minilm, tmp_path, monkeypatch):
+    seen = []
+    plain = Encoder.agreement
+    monkeypatch.setattr(Encoder, "agreement", lambda self, texts: seen.extend(texts) or plain(self, texts))
+    make(tmp_path, minilm)
+    assert seen == [contents(title, text) for title, text in PASSAGES.values()]
 
 
 def test_a_positive_that_is_not_near_follows_without_a_rank(minilm, tmp_path):

@@ -133,6 +133,8 @@ def _agreement(
             for each in own
         )
         same += [one == other for one, other in zip(*verdicts, strict=True)]
+    if not same:  # no query has a candidate
+        return found
     return {**found, "tau_to_float32": round(float(np.mean(taus)), 4), "decisions_kept": round(float(np.mean(same)), 4)}
 
 

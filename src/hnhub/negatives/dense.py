@@ -15,7 +15,7 @@ from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, writing
 from hnhub.negatives.mining import Mining
-from hnhub.records import Precision, Provenance
+from hnhub.records import Precision, Provenance, contents
 from hnhub.stages import fingerprint
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _describe(bi_encoder: str, precision: Precision, documents: Path, faiss: str
         from hnhub.encode.approximate import check_factory
 
         check_factory(faiss, encoder.dimension)
-    sample = pl.scan_parquet(documents).head(64).collect()["text"].to_list()
+    sample = [contents(*row) for row in pl.scan_parquet(documents).select("title", "text").head(64).collect().iter_rows()]
     return {
         **encoder.identity(),
         "dimension": encoder.dimension,

@@ -1,5 +1,6 @@
 """Any sentence-transformers CrossEncoder as a scorer of pairs: raw logits, in batches by a token budget."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ __all__ = ["PairScorer"]
 class PairScorer:
     """Scores (query, document) pairs by a cross-encoder's single logit, without the sigmoid that flattens its ends.
 
-    An object (`encode.models.hold`) is used as it is, on its own device and in its own dtype.
+    An object (`encode.models.hold`) is used as it is, on its own device and in its own dtype; where another dtype is asked for, a
+    copy of it.
     """
 
     def __init__(self, ref: ModelRef, *, device: str, dtype: Dtype | None = None) -> None:
@@ -30,7 +32,7 @@ class PairScorer:
 
         self._logits = torch.nn.Identity()
         given = held(ref.source)
-        self.dtype: Dtype = (dtype or body_dtype(device)) if given is None else dtype_of(given)
+        self.dtype: Dtype = dtype or (body_dtype(device) if given is None else dtype_of(given))
         if given is None:
             with quiet_loading():
                 self._model: Any = CrossEncoder(
@@ -39,14 +41,16 @@ class PairScorer:
                     device=device,
                     model_kwargs={"dtype": getattr(torch, self.dtype)},
                 )
-        else:
+        elif self.dtype == dtype_of(given):
             self._model = given
+        else:
+            self._model = copy.deepcopy(given).to(getattr(torch, self.dtype))
         if self._model.num_labels != 1:
             raise InputError(
                 f"cross-encoder {ref.name}: gives {self._model.num_labels} labels a pair, not one score",
                 do="give a model with one output, such as a reranker",
             )
-        if given is None and self.dtype != "float32":
+        if self._model is not given and self.dtype != "float32":
             _keep_head_in_float32(self._model.model)
 
     @property

@@ -66,7 +66,7 @@ def find_reference(cross_encoder: str) -> ModelRef:
 
 
 def load_scorers(cross_encoder: str, precision: Precision = "auto") -> tuple[Scorer, ...]:
-    """One scorer for every device, loaded once in a process; for an object one, which stays as it is.
+    """One scorer for every device, loaded once in a process; for an object one.
 
     Raises as `find_reference`, and MissingExtra.
     """
