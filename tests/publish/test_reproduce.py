@@ -252,3 +252,8 @@ def test_a_manifest_is_somebody_elses_word(built: hnhub.Run, tmp_path: Path) -> 
         (built.folder / MANIFEST).write_text(json.dumps(whole | changed))
         with pytest.raises(error, match=text):
             hnhub.reproduce(built, out=tmp_path / "x")
+
+    changed = {"fingerprint": "/../../../../../up", "hnhub": whole["hnhub"]}
+    (built.folder / MANIFEST).write_text(json.dumps(whole | changed))
+    found = hnhub.reproduce(built, corpus=tmp_path / "things")
+    assert (tmp_path / "home" / "reproduced").resolve() in found.folder.resolve().parents

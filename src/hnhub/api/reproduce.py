@@ -22,7 +22,7 @@ from hnhub.publish.finish import ANSWERS, PAGE, rewrite_card
 from hnhub.publish.origin import Origin, differences, read_origin
 from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
-from hnhub.stages import read_record
+from hnhub.stages import fingerprint, read_record
 from hnhub.text.table import html_table, text_table
 
 if TYPE_CHECKING:
@@ -117,13 +117,11 @@ def reproduce(
     with opened(name) as folder, showing():
         record = read_record(folder / MANIFEST)
         origin = read_origin(record, name)
-        place = (
-            Path(out)
-            if out is not None
-            else home() / "reproduced" / f"{origin.source['name']}-{record.fingerprint[:16]}"
-        )
-        place.mkdir(parents=True, exist_ok=True)
         source = again(origin.source, Path(corpus).expanduser() if corpus is not None else None)
+        # Not the manifest's own digits, which may be any text.
+        key = fingerprint({"built": record.fingerprint})[:16]
+        place = Path(out) if out is not None else home() / "reproduced" / f"{source.name}-{key}"
+        place.mkdir(parents=True, exist_ok=True)
         with (
             _answering(origin, folder, place, endpoint) as models,
             recorded_job(origin, source, place, models) as job,

@@ -13,7 +13,7 @@ from hnhub.publish.facts import gather
 from hnhub.publish.origin import origin_facts
 from hnhub.publish.plots import draw_plots
 from hnhub.records import Recipe
-from hnhub.stages import describe_file, write_atomically
+from hnhub.stages import describe_file, write_atomically, written_atomically
 
 __all__ = ["ANSWERS", "PAGE", "finish", "rewrite_card", "write_card"]
 
@@ -74,16 +74,15 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
 def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, bytes | Path] | None = None) -> None:
     """Write the card of a finished dataset again, from changed facts, and what changed into its manifest.
 
-    `added` are further files: their content, or where they lie, from where they are moved.
+    `added` are further files: their content, or where they lie.
     """
     write_card(folder, facts)
     for name, data in (added or {}).items():
         if isinstance(data, bytes):
             write_atomically(folder / name, data)
         else:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(data, folder / f"{name}.tmp")
-            (folder / f"{name}.tmp").replace(folder / name)
+            with data.open("rb") as source, written_atomically(folder / name) as file:
+                shutil.copyfileobj(source, file)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     known = manifest["files"]
