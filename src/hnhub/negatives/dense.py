@@ -120,7 +120,9 @@ def _describe(bi_encoder: str, precision: Precision, documents: Path, faiss: str
         from hnhub.encode.approximate import check_factory
 
         check_factory(faiss, encoder.dimension)
-    sample = [contents(*row) for row in pl.scan_parquet(documents).select("title", "text").head(64).collect().iter_rows()]
+    sample = [
+        contents(*row) for row in pl.scan_parquet(documents).select("title", "text").head(64).collect().iter_rows()
+    ]
     return {
         **encoder.identity(),
         "dimension": encoder.dimension,
