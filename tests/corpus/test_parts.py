@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 import hnhub
+from hnhub.corpus.load import Source, again, resolve
 from hnhub.errors import InputError
 
 
@@ -77,6 +78,13 @@ def test_another_exclusion_is_another_corpus(bright: Path) -> None:
     path = bright / "examples" / "biology-00000-of-00001.parquet"
     pl.read_parquet(path).with_columns(pl.Series("excluded_ids", [["N/A"], ["N/A"]])).write_parquet(path)
     assert hnhub.open_corpus(f"{bright}:biology").revision != before
+
+
+def test_a_finished_corpus_is_found_again_by_its_part(bright: Path) -> None:
+    source = resolve(f"{bright}:biology")
+    assert again(source.identity(), bright) == source
+    on_hub = Source("ann--BRIGHT-biology", None, hub_id="ann/BRIGHT", hub_revision="c" * 40, part="biology")
+    assert again(on_hub.identity()) == on_hub
 
 
 def test_a_part_that_there_is_not(bright: Path, miracl: Path) -> None:

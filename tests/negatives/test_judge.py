@@ -106,6 +106,20 @@ def test_a_querys_passages_are_judged_in_one_request(folder: Path) -> None:
     assert set(judgements.filter(query_id="q3")["detail"]) == {"3 grades for 4 passages"}
 
 
+def test_more_passages_than_an_answer_holds_are_several_requests(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, whole, *_ = judged(folder, listwise_judge(Lists({"Moon": 3}), find_prompt("judge-list"), seed=0))
+    monkeypatch.setattr("hnhub.negatives.judge_lists.AT_ONCE", 2)
+    model = Lists({"Moon": 3})
+    facts, parts, *_ = judged(folder, listwise_judge(model, find_prompt("judge-list"), seed=0), name="parts")
+    assert (facts["judged"], facts["asked"]) == (11, 6)
+    assert parts["verdict"].to_list() == whole["verdict"].to_list()
+    assert [len(re.findall(r"^\[\d+\]", one.messages[-1].content, flags=re.MULTILINE)) for one in model.asked] == [
+        2, 2, 2, 1, 2, 2,
+    ]  # fmt: skip
+
+
 def test_the_strong_judge_is_asked_of_what_the_weak_one_would_not_keep(folder: Path) -> None:
     weak = ask(Grades({"Rain": 2, "Moon": 3, "Bread": 2}))
     strong = Lists({"Moon": 3, "Bread": 1}, without="q3")

@@ -158,12 +158,21 @@ def again(told: Mapping[str, Any], folder: Path | None = None) -> Source:
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(f"{name!r} is no corpus's name", do="build from a corpus of your own")
     chunking = Chunking(**told["chunking"]) if told.get("chunking") else None
+    part = told.get("part")
     if folder is not None:
-        return resolve(name, folder, chunking)
+        return Source(name, None, folder=folder, part=part) if part else resolve(name, folder, chunking)
     if "hub" in told:
         ((hub_id, commit),) = told["hub"].items()
         ((qrels, qrels_commit),) = told.get("qrels_hub", {None: None}).items()
-        return Source(name, CATALOG.get(name), None, hub_id, commit, qrels, qrels_commit)
+        return Source(
+            name,
+            CATALOG.get(name),
+            part=part,
+            hub_id=hub_id,
+            hub_revision=commit,
+            qrels_hub_id=qrels,
+            qrels_hub_revision=qrels_commit,
+        )
     if "pydocs" in told:
         return Source(name, find(name))
     if "given" in told:

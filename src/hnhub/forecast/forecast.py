@@ -15,6 +15,7 @@ from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
 from hnhub.negatives.dense import DEFAULT_BI_ENCODER
 from hnhub.negatives.judge import SHOWN
+from hnhub.negatives.judge_lists import AT_ONCE
 from hnhub.negatives.llm import NEGATIVES_OF_A_GRADED
 from hnhub.pipeline.job import Job, Stage
 from hnhub.queries.styles import quotas
@@ -255,7 +256,8 @@ def _judging(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds
     scored = _scoring(name, queries * (shown + 1), speeds)
     if kind.task is None:
         return scored
-    tokens = _tokens(job, corpus, kind.task, queries if kind.one_request else queries * shown, shown)
+    requests = math.ceil(shown / AT_ONCE) if kind.one_request else shown
+    tokens = _tokens(job, corpus, kind.task, queries * requests, math.ceil(shown / requests))
     asked = _asking(name, tokens, speeds.asking.get(name))
     if not kind.scores:
         return asked

@@ -14,13 +14,16 @@ from hnhub.negatives.judge import FAILED, REASONS, Judge, Judging, Row, tokens_o
 from hnhub.stages import fingerprint
 from hnhub.text.shorten import shorten
 
-__all__ = ["cascade_judge", "listwise_judge"]
+__all__ = ["AT_ONCE", "cascade_judge", "listwise_judge"]
+
+AT_ONCE = 40
+"""Passages of a request: with more the prompt's `max_tokens` hold no answer."""
 
 Pairs = Sequence[tuple[Eligible, int]]
 
 
 def listwise_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
-    """One request a query, at temperature 0: the answer that its positive gives, then a grade of 0 to 3 for every passage.
+    """One request a query (for each AT_ONCE passages), at temperature 0: the answer that its positive gives, then a grade of 0 to 3 for every passage.
 
     What each grade does is as for a judge of pairs. An answer without as many grades as passages is none for all of them.
     The prompt's limit of `passages` is shared among them.
@@ -47,7 +50,8 @@ def listwise_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
         )
 
     def judging(pairs: Pairs) -> Iterator[Row]:
-        groups = [list(group) for _, group in groupby(pairs, lambda pair: pair[0].query_id)]
+        by_query = [list(group) for _, group in groupby(pairs, lambda pair: pair[0].query_id)]
+        groups = [group[at : at + AT_ONCE] for group in by_query for at in range(0, len(group), AT_ONCE)]
         for group, answer in zip(groups, model.ask(ask(group) for group in groups), strict=True):
             yield from _rows(answer, prompt.texts(answer), len(group))
 
