@@ -106,9 +106,7 @@ def test_a_querys_passages_are_judged_in_one_request(folder: Path) -> None:
     assert set(judgements.filter(query_id="q3")["detail"]) == {"3 grades for 4 passages"}
 
 
-def test_more_passages_than_an_answer_holds_are_several_requests(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_passages_than_an_answer_holds_are_several_requests(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole, *_ = judged(folder, listwise_judge(Lists({"Moon": 3}), find_prompt("judge-list"), seed=0))
     monkeypatch.setattr("hnhub.negatives.judge_lists.AT_ONCE", 2)
     model = Lists({"Moon": 3})
