@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from hnhub.api.opening import opened_models
+from hnhub.engine.local import LOCAL
 from hnhub.errors import LimitReached, ServiceError, UsageError
 from hnhub.llm.batch_notes import notes
 from hnhub.llm.budget import Prices
 from hnhub.llm.client import open_model
 from hnhub.llm.types import Request
+from hnhub.records import Recipe
 from llm_servers.batches import BatchServer
 from llm_servers.scripted import TOKENS
 
@@ -168,6 +171,11 @@ def test_limits_hold(tmp_path: Path, ask_for: AskFor) -> None:
 
 
 def test_what_takes_no_batches(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="not asked by the minute"),
+        opened_models(Recipe("x"), {"batch_api": True, "tokens_per_minute": 5}, LOCAL),
+    ):
+        pass
     with (
         pytest.raises(UsageError, match="the embedded model takes no batches"),
         open_model(["local"], journal=tmp_path / "j", batch=True),

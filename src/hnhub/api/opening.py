@@ -80,6 +80,8 @@ def opened_models(
         )
     if options.get("batch_api") and not isinstance(engine, Local):
         raise UsageError("a batch is asked for only here", do="use engine local, or leave batch_api out")
+    if options.get("batch_api") and (options.get("requests_per_minute") or options.get("tokens_per_minute")):
+        raise UsageError("a batch is not asked by the minute", do="leave the caps a minute out, or --batch-api")
     endpoints = options.get("endpoint") or ("local",)
     budget = Budget(options.get("max_tokens"), options.get("max_cost"))
 
