@@ -85,7 +85,9 @@ def test_a_finished_corpus_is_found_again_by_its_part(bright: Path) -> None:
     assert again(source.identity(), bright) == source
     on_hub = Source("ann--BRIGHT-biology", None, hub_id="ann/BRIGHT", hub_revision="c" * 40, part="biology")
     assert again(on_hub.identity()) == on_hub
-    judged = Source("ann--x", None, hub_id="ann/x", hub_revision="c" * 40, qrels_hub_id="ann/y", qrels_hub_revision="d" * 40)
+    judged = Source(
+        "ann--x", None, hub_id="ann/x", hub_revision="c" * 40, qrels_hub_id="ann/y", qrels_hub_revision="d" * 40
+    )
     assert again(judged.identity()) == judged
 
 
