@@ -191,20 +191,6 @@ def test_bad_settings_are_refused(given, message):
         settings_for("a", **given)
 
 
-@pytest.mark.parametrize(
-    ("reporter", "message"),
-    [
-        ("dvclive", "the reporter dvclive is not installed; pip install dvclive, or use another --reporter"),
-        ("paper", "no reporter 'paper'; use one of: none, all, .*tensorboard, trackio, wandb"),
-    ],
-)
-def test_a_reporter_that_is_not_there_is_refused_before_work(make_dataset, static_model, tmp_path, reporter, message):
-    data = load_training_data(str(make_dataset()), "bm25", limit=8)
-    with pytest.raises(UsageError, match=message):
-        train_stage(tmp_path / "model", data, resolve(static_model), settings_for(static_model, reporter=reporter))
-    assert not (tmp_path / ".work").exists()
-
-
 def test_the_card_says_when_nothing_was_measured(make_dataset, static_model, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", held_out_share=0, limit=8)
     leaks = [

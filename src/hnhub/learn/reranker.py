@@ -15,7 +15,7 @@ from hnhub.learn.options import TrainSettings
 from hnhub.learn.passes import epochs_for, rows_of_passes
 from hnhub.learn.row_ids import passage_columns
 from hnhub.learn.runs import run_of_mapping
-from hnhub.learn.trainer import Fitted, finish_trainer, last_checkpoint, processes, shared_arguments
+from hnhub.learn.trainer import Fitted, finish_trainer, fit, processes, shared_arguments
 from hnhub.learn.training_data import TrainingData
 
 __all__ = ["pairs_of", "train_reranker"]
@@ -61,7 +61,7 @@ def train_reranker(work: Path, *, data: TrainingData, model: ModelRef, settings:
             ),
             settings,
         )
-        trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
+    fit(trainer, work / "checkpoints")
     return Fitted(scorer, trainer, settings, before, _held_out_scores(scorer, data.held_out))
 
 

@@ -21,7 +21,7 @@ from hnhub.learn.metrics import score
 from hnhub.learn.model_card import render_model_card
 from hnhub.learn.options import TrainSettings
 from hnhub.learn.runs import run_of_matrix
-from hnhub.learn.trainer import Fitted, bi_encoder_trainer, last_checkpoint, processes
+from hnhub.learn.trainer import Fitted, bi_encoder_trainer, fit, processes
 from hnhub.learn.training_data import TrainingData
 from hnhub.learn.weights import add_adapters, average, fold_adapters, is_static, weights_of
 from hnhub.stages import StageRecord, fingerprint, finished, run_stage, write_atomically
@@ -142,8 +142,7 @@ def _train_bi_encoder(work: Path, *, data: TrainingData, model: ModelRef, settin
     if settings.lora:
         add_adapters(encoder, settings.lora)
     trainer, settings = bi_encoder_trainer(encoder, data, settings, work / "checkpoints")
-    with quiet_loading():
-        trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
+    fit(trainer, work / "checkpoints")
     if settings.lora:
         fold_adapters(encoder)
     if settings.merge:

@@ -2,7 +2,9 @@
 
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from hnhub.encode.devices import body_dtype, devices
+from hnhub.encode.models import quiet_loading
 from hnhub.errors import InputError
 from hnhub.learn.losses import row_loss
 from hnhub.learn.options import TrainSettings
@@ -30,7 +33,7 @@ __all__ = [
     "as_dataset",
     "bi_encoder_trainer",
     "finish_trainer",
-    "last_checkpoint",
+    "fit",
     "processes",
     "shared_arguments",
 ]
@@ -164,7 +167,9 @@ def shared_arguments(
         "logging_steps": max(1, steps // 20),
         "logging_first_step": True,
         "report_to": settings.reporter,
-        "run_name": f"{data.name} {data.config}",  # the default is a path of this machine
+        "project": "hnhub",
+        # The work folder's name has the training's key: two trainings are two runs, one that goes on is one.
+        "run_name": f"{data.name} {data.config} {checkpoints.parent.name}",
         "disable_tqdm": True,
         "dataloader_pin_memory": torch.cuda.is_available(),
         **when,
@@ -205,7 +210,13 @@ def _progress() -> Any:
     return Progress()
 
 
-def last_checkpoint(folder: Path) -> str | None:
+def fit(trainer: Any, checkpoints: Path) -> None:
+    """Train from the last checkpoint. What reporters print goes to stderr: stdout is the caller's, or JSON."""
+    with quiet_loading(), redirect_stdout(sys.stderr):
+        trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
+
+
+def _last_checkpoint(folder: Path) -> str | None:
     """The newest complete checkpoint: the trainer writes its state last."""
     complete = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
     return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
