@@ -212,6 +212,7 @@ def likelihood():
     from hnhub.llm.embedded import source_path
     from hnhub.score.query_likelihood import QueryLikelihood
 
+    # Not in bfloat16, which a CPU that has units for it rounds otherwise for batches of another shape (1 % apart).
     return QueryLikelihood(source_path(), device="cpu", dtype="float32")
 
 
