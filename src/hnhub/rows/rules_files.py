@@ -74,6 +74,14 @@ def layout(folder: Folder) -> Found:
             yield f"data/{path.name}", None, "is no config of this recipe"
 
 
+def filled(folder: Folder) -> Found:
+    """Every split of every config has a row: `load_dataset` opens no config with an empty one."""
+    for config, splits in folder.files.items():
+        for split, paths in splits.items():
+            if not any(pq.read_metadata(path).num_rows for path in paths if _arrow_schema(path) is not None):
+                yield f"data/{config}", None, f"has no row in split {split!r}; leave the method or the split out of the build"
+
+
 def shards(folder: Folder) -> Found:
     """Shards are named <split>-00000-of-0000N.parquet, and none of the N is missing."""
     for config in folder.files:

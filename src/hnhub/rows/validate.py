@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = tuple(
             rules_files.listed,
             rules_files.hashes,
             rules_files.layout,
+            rules_files.filled,
             rules_files.shards,
             rules_files.columns,
             rules_files.statistics,
