@@ -21,7 +21,7 @@ def test_what_models_used_is_told_with_the_stages_next_report() -> None:
         1,
         "answers",
     )
-    assert str(asking) == "asking: 2 of 4 (50%), 120 tokens, cost 0.5000, 1 answers not parsed, 1 dropped"
+    assert str(asking) == "asking: 2 of 4 (50%), 120 tokens, cost 0.5000, 1 not parsed, 1 dropped"
     assert [(event.stage, event.tokens) for event in seen] == [(None, 5), ("queries", 120), (None, 5)]
 
 

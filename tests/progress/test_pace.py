@@ -48,7 +48,7 @@ def test_figures_in_words() -> None:
         "4 of 12 queries (0.40/s)",
         "1,000 tokens (100/s)",
         "cost 0.2500",
-        "2 answers not parsed",
+        "2 not parsed",
         "3 dropped",
     ]
     assert figures(Event("x", 1234), Pace()) == ["1,234"]

@@ -57,7 +57,7 @@ def test_stages_stand_below_each_other_and_the_one_at_work_tells_how_far_it_is(l
     assert " left" in text
     assert "800 of 2,000 texts (" in text
     assert "4,000 tokens (" in text
-    for figure in ("cost 0.0400", "4 answers not parsed", "4 dropped"):
+    for figure in ("cost 0.0400", "4 not parsed", "4 dropped"):
         assert figure in text
     assert "31" not in lasting.colours
 

@@ -93,7 +93,7 @@ def _asked(method: str, totals: Mapping[str, Any]) -> tuple[str, ...]:
         f"{totals['cached']:,} answered by the journal",
         f"{totals['prompt_tokens']:,} tokens in",
         f"{totals['completion_tokens']:,} out",
-        f"{totals['parse_failures']:,} answers not parsed ({totals['parse_failures'] / max(1, totals['requests']):.1%})",
+        f"{totals['parse_failures']:,} not parsed ({totals['parse_failures'] / max(1, totals['requests']):.1%})",
     )
 
 

@@ -57,5 +57,5 @@ def _summary(finished: Sequence[Event], seconds: float) -> list[str]:
     if cost := sum(event.cost for event in finished):
         figures.append(f"cost {cost:,.4f}")
     if failures := sum(event.failures for event in finished):
-        figures.append(f"{failures:,} answers not parsed")
+        figures.append(f"{failures:,} not parsed")
     return [*figures, f"{seconds:,.1f} s"]

@@ -44,7 +44,7 @@ class Event:
         share = f"{self.done:,} of {self.total:,} ({self.done / self.total:.0%})" if self.total else f"{self.done:,}"
         more = [f"{self.tokens:,} tokens"] if self.tokens else []
         more += [f"cost {self.cost:.4f}"] if self.cost else []
-        more += [f"{self.failures:,} answers not parsed"] if self.failures else []
+        more += [f"{self.failures:,} not parsed"] if self.failures else []
         more += [f"{sum(self.dropped.values()):,} dropped"] if self.dropped else []
         return ", ".join([f"{self.what}: {share}", *more])
 

@@ -64,7 +64,7 @@ def figures(event: Event, pace: Pace) -> list[str]:
     if event.cost:
         found.append(f"cost {event.cost:,.4f}")
     if event.failures:
-        found.append(f"{event.failures:,} answers not parsed")
+        found.append(f"{event.failures:,} not parsed")
     if dropped := sum(event.dropped.values()):
         found.append(f"{dropped:,} dropped")
     return found
