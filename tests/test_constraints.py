@@ -17,5 +17,7 @@ def test_every_pin_installs_on_the_first_release_of_the_lowest_python() -> None:
     installed = {one.name.lower().replace("_", "-"): one for one in importlib.metadata.distributions()}
     seen = [(name, installed[key]) for name, _ in pins if (key := name.lower().replace("_", "-")) in installed]
     assert len(seen) > 50
-    refused = [name for name, one in seen if not SpecifierSet(one.metadata.get("Requires-Python") or "").contains(lowest)]
+    refused = [
+        name for name, one in seen if not SpecifierSet(one.metadata.get("Requires-Python") or "").contains(lowest)
+    ]
     assert refused == []

@@ -79,7 +79,11 @@ def filled(folder: Folder) -> Found:
     for config, splits in folder.files.items():
         for split, paths in splits.items():
             if not any(pq.read_metadata(path).num_rows for path in paths if _arrow_schema(path) is not None):
-                yield f"data/{config}", None, f"has no row in split {split!r}; leave the method or the split out of the build"
+                yield (
+                    f"data/{config}",
+                    None,
+                    f"has no row in split {split!r}; leave the method or the split out of the build",
+                )
 
 
 def shards(folder: Folder) -> Found:
