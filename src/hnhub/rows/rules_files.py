@@ -15,6 +15,7 @@ __all__ = [
     "card",
     "columns",
     "croissant",
+    "filled",
     "hashes",
     "layout",
     "ledger",
