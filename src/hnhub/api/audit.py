@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnhub.encode.models import need_torch
 from hnhub.errors import MissingExtra, UsageError
 from hnhub.progress import showing
 from hnhub.publish.finish import rewrite_card
@@ -57,13 +58,16 @@ def audit(
     `encoder` is a bi-encoder to measure nearness by; without one shared words do. With `save` what was found goes into
     the folder's stats.json and card, so on its page too. At most 2,000 rows of a method are read, at even distances.
 
-    Raises InputError for a dataset without texts, MissingExtra without scikit-learn (it comes with `hnhub[models]`).
+    Raises InputError for a dataset without texts, MissingExtra without scikit-learn (it comes with `hnhub[models]`), or with
+    `encoder` without torch.
 
     >>> import hnhub
     >>> found = hnhub.audit("runs/tiny")
     >>> [one["check"] for one in found.facts["methods"]["bm25"]["findings"]]
     ['shortcut', 'topic', 'hardness', 'language']
     """
+    if encoder is not None:
+        need_torch()
     try:
         import sklearn  # noqa: F401
     except ImportError as error:

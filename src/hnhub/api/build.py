@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hint
 from hnhub.api.inputs import CorpusLike, Documents, source_of
 from hnhub.api.opening import opened_engine, opened_models
 from hnhub.api.runs import Run
+from hnhub.encode.models import need_torch
 from hnhub.errors import UsageError
 from hnhub.home import home
 from hnhub.llm.protocols import Api
@@ -20,6 +21,7 @@ from hnhub.marks import Marks, read_marks
 from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.decisions import Decision, find_decision, ordered
 from hnhub.pipeline.job import Job
+from hnhub.pipeline.miners import candidate_sources
 from hnhub.pipeline.tasks import prompt_tasks
 from hnhub.progress import Event, showing, tell
 from hnhub.publish.elsewhere import check_url, deliver, is_url
@@ -100,7 +102,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
 
     Raises UsageError and InputError before any work for what can't be, ServiceError if an endpoint or the Hub fails after its
     retries, LimitReached at `max_tokens` or `max_cost`, RuleBroken for a shortfall with `on_shortfall="fail"`; what was made is
-    kept, and the same call goes on from it.
+    kept, and the same call goes on from it. MissingExtra without torch where a method or the judge needs it.
 
     >>> import hnhub
     >>> corpus = hnhub.open_corpus(
@@ -130,6 +132,8 @@ def opened_job(
 ) -> Iterator[Job]:
     """A build as the options say, its model open (without `ask` there is none). Everything that is given is checked first."""
     decision = decide(_called(corpus, name), options)
+    if ask and _loads_models(decision.recipe):
+        need_torch()  # before a corpus is looked for
     source = source_of(
         corpus, name, chunk_tokens=options.get("chunk_tokens"), chunk_overlap=options.get("chunk_overlap")
     )
@@ -213,6 +217,12 @@ def _check_recipe(recipe: Recipe) -> None:
             f"ranks {recipe.rank_min} to {last} hold fewer than {recipe.negatives} negatives",
             do="widen --depth, --rank-min and --rank-max, or lower --negatives",
         )
+
+
+def _loads_models(recipe: Recipe) -> bool:
+    """Whether a bi-encoder or a cross-encoder has a part in it."""
+    kinds = [METHODS[name] for name in candidate_sources(recipe)]
+    return bool(recipe.judge and JUDGES[recipe.judge].scores) or any(one.encodes or one.scores_positive for one in kinds)
 
 
 def _called(corpus: CorpusLike | Documents, name: str | None) -> str | None:

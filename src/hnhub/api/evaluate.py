@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnhub.api.inputs import BiEncoder, CorpusLike, Reranker, model_name, open_corpus
-from hnhub.encode.models import held, resolve
+from hnhub.encode.models import held, need_torch, resolve
 from hnhub.errors import UsageError
 from hnhub.home import home
 from hnhub.learn.evaluate import Evaluation, Judged, depth_for, retrieve, split_of
@@ -67,6 +67,8 @@ def evaluate(
     """
     if (trained_on is None) != (config is None):
         raise UsageError("training data is named by trained_on and config together", do="give both")
+    if (run is None and model != "bm25") or rerank is not None:
+        need_torch()
     with showing():
         test = split_of(open_corpus(corpus), split)
         name, reranker = model_name(model), None if rerank is None else model_name(rerank, "CrossEncoder")

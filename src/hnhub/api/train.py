@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from hnhub.api.inputs import BiEncoder, CorpusLike, model_name, open_corpus
 from hnhub.api.runs import Run, dataset_name
-from hnhub.encode.models import resolve
+from hnhub.encode.models import need_torch, resolve
 from hnhub.errors import UsageError
 from hnhub.learn.evaluate import split_of
 from hnhub.learn.leaks import check_leaks
@@ -143,6 +143,7 @@ def train(
     >>> trained.model().encode(["a query"]).shape
     (1, 32)
     """
+    need_torch()
     name = model_name(model)
     settings = settings_for(name, **options)
     source = dataset_name(data)

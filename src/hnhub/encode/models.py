@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from logging import Handler, LogRecord, getLogger
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from hnhub.errors import InputError, MissingExtra, ServiceError
 from hnhub.stages import file_sha256, fingerprint
 
-__all__ = ["ModelRef", "held", "hold", "local_folder", "pinned", "quiet_loading", "resolve"]
+__all__ = ["ModelRef", "held", "hold", "local_folder", "need_torch", "pinned", "quiet_loading", "resolve"]
 
 _OBJECT = "@sha256:"
 _held: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
@@ -49,12 +50,20 @@ class ModelRef:
         return {"model": self.name, "revision": self.revision}
 
 
+def need_torch(what: str | None = None) -> None:
+    """Raise MissingExtra if torch is not there, which `what` needs: at once, not when a model is loaded after other work."""
+    if find_spec("torch") is None:
+        raise MissingExtra(f"torch, which {what} needs," if what else "torch", extra="models")
+
+
 def resolve(model: str) -> ModelRef:
     """Find a model's revision: an object's or a folder's content, the commit in the local Hub cache, or the Hub's current commit.
 
     `owner/name@<commit>` names one.
-    Raises InputError if it is neither a folder with files nor a model on the Hub, ServiceError if the Hub doesn't answer.
+    Raises MissingExtra without torch, InputError if it is neither a folder with files nor a model on the Hub, ServiceError if the
+    Hub doesn't answer.
     """
+    need_torch()
     name, is_object, digits = model.rpartition(_OBJECT)
     if is_object:
         if held(model) is None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hnhub.encode.encoder import Encoder
-from hnhub.encode.models import resolve
+from hnhub.encode.models import need_torch, resolve
 from hnhub.encode.presets import identity
 from hnhub.learn.compare_plan import Plan, Variant
 from hnhub.learn.evaluate import Judged, Searcher, depth_for, evaluate, open_split, retrieve, write_evaluation
@@ -81,6 +81,8 @@ def compare(
     `cache` keeps embeddings of models that are not trained here; `searcher` opens BM25 over a split's documents. `tests` are the
     plan's corpora where they are open already.
     """
+    if any(variant.run is None for variant in plan.variants.values()):
+        need_torch()
     tests = tests or {
         name: open_split(name, corpus.split, _path(corpus.folder)) for name, corpus in plan.corpora.items()
     }

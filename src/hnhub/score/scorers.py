@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from hnhub.encode.batches import Batch
 from hnhub.encode.devices import Dtype, chosen_dtype, devices
-from hnhub.encode.models import ModelRef, held, resolve
-from hnhub.errors import HnhubError, MissingExtra
+from hnhub.encode.models import ModelRef, held, need_torch, resolve
+from hnhub.errors import HnhubError
 from hnhub.progress import count
 from hnhub.records import Precision
 from hnhub.score.journal import ScoreJournal, pair_key
@@ -57,8 +56,7 @@ def find_reference(cross_encoder: str) -> ModelRef:
     """
     if cross_encoder != "local":
         return resolve(cross_encoder)
-    if find_spec("torch") is None:  # said now, not when the pairs are scored
-        raise MissingExtra("torch, which scoring with `local` needs,", extra="models")
+    need_torch("scoring with `local`")
     from hnhub.llm.embedded import source_path
 
     path = source_path()
