@@ -51,7 +51,9 @@ def test_a_model_is_not_looked_for(model: str) -> None:
         resolve(model)
 
 
-def test_an_audit_by_a_bi_encoder_is_refused_and_so_is_one_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_by_a_bi_encoder_is_refused_and_so_is_one_without_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(MissingExtra, match="torch"):
         hnhub.audit(NEVER, encoder=NEVER)
     monkeypatch.setitem(sys.modules, "sklearn", None)

@@ -222,7 +222,9 @@ def _check_recipe(recipe: Recipe) -> None:
 def _loads_models(recipe: Recipe) -> bool:
     """Whether a bi-encoder or a cross-encoder has a part in it."""
     kinds = [METHODS[name] for name in candidate_sources(recipe)]
-    return bool(recipe.judge and JUDGES[recipe.judge].scores) or any(one.encodes or one.scores_positive for one in kinds)
+    return bool(recipe.judge and JUDGES[recipe.judge].scores) or any(
+        one.encodes or one.scores_positive for one in kinds
+    )
 
 
 def _called(corpus: CorpusLike | Documents, name: str | None) -> str | None:
