@@ -123,6 +123,60 @@ def test_no_chunk_is_too_long_and_no_word_is_lost(text: str, size: int) -> None:
     assert set("abcdé標題ก") & set(text) - set(told) == set()
 
 
+MANUAL = st.lists(
+    st.tuples(st.integers(1, 4), st.sampled_from([0, 0, 3, 12, 30, 90])).map(
+        lambda drawn: (drawn[0], " ".join(f"word{i}" for i in range(drawn[1])))
+    ),
+    min_size=1,
+    max_size=12,
+)
+"""Headings' levels, and the text under each, which may be none."""
+
+
+@given(MANUAL, st.integers(32, 64))
+def test_a_heading_goes_with_what_stands_under_it(sections: list[tuple[int, str]], size: int) -> None:
+    marked = [
+        f"{'#' * level} Heading{i}\n\n{body.replace('word', f'w{i}x')}" for i, (level, body) in enumerate(sections)
+    ]
+    text = "\n\n".join(marked)
+    chunks = chunk_document("a.md", text, Chunking(size))
+    assert [chunk.text for chunk in chunks[:-1] if chunk.text.split()[-1].startswith("Heading")] == []
+    assert max(tokens(chunk.text) for chunk in chunks) <= size
+    told = [word for chunk in chunks for word in f"{chunk.title} {chunk.text}".replace(":", "").split()]
+    assert set(text.replace("#", "").split()) <= set(told)
+    texts = [word for chunk in chunks for word in chunk.text.split() if word.startswith("w")]
+    assert texts == [word for word in text.split() if word.startswith("w")]
+
+
+def test_titles_are_the_path_of_headings_over_the_whole_chunk() -> None:
+    steps = [f"### Step {i}\n\n{' '.join(['word'] * 20)}" for i in range(1, 4)]
+    text = "\n\n".join(["# Manual", "A word before.", "## Install", *steps, "## Use", "### Step 1", "Turn it on."])
+    first, second, third = chunk_document("a.md", text, Chunking(32))
+    assert first.title == "Manual"
+    assert first.text.startswith("A word before.\n\nInstall\n\nStep 1\n\nword")
+    assert second.title == "Manual: Install: Step 2"
+    assert third.title == "Manual"
+    assert third.text.startswith("Install\n\nStep 3\n\nword")
+    assert third.text.endswith("word\n\nUse\n\nStep 1\n\nTurn it on.")
+
+
+def test_headings_with_nothing_under_them_are_kept() -> None:
+    text = f"# Kept free\n# Guide\n\n{PROSE}\n\n# {'very ' * 40}long\n\n# End"
+    chunks = chunk_document("a.md", text, Chunking(64))
+    assert chunks[0].text.startswith("Kept free\n\nGuide\n\nSentence number 0")
+    assert (chunks[0].title, chunks[1].title) == ("a", "Guide")
+    assert chunks[-1].text.split() == [*["very"] * 40, "long", "End"]
+    [(alone, *_)] = [chunk_document("a.md", "# Only\n\n## This", Chunking(64))]
+    assert (alone.title, alone.text) == ("Only: This", "This")
+
+
+def test_what_was_cut_in_another_way_is_cut_again(manuals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, tables = resolve(str(manuals), None, Chunking(64)), resolve("pydocs")
+    before = cut.identity(), tables.identity()
+    monkeypatch.setattr("hnhub.corpus.documents.CUT_VERSION", 99)
+    assert (cut.identity() == before[0], tables.identity() == before[1]) == (False, True)
+
+
 def test_chunks_overlap_where_asked() -> None:
     chunks = chunk_document("a.txt", PROSE, Chunking(64, overlap=0.25))
     pairs = itertools.pairwise(chunks)

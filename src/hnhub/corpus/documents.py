@@ -4,16 +4,30 @@ A chunk's id is `<file>#<n>`, so the ids of a file stay whatever is added beside
 other (`hnhub.records.parent_of`).
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hnhub.errors import InputError, MissingExtra, UsageError
 from hnhub.records import Document, Drop, parent_of
 
-__all__ = ["Chunking", "chunk_document", "chunking_of", "files", "holds_documents", "several_files", "tokens", "write"]
+__all__ = [
+    "CUT_VERSION",
+    "Chunking",
+    "chunk_document",
+    "chunking_of",
+    "files",
+    "holds_documents",
+    "several_files",
+    "tokens",
+    "write",
+]
+
+CUT_VERSION = 2
+"""Raise it when the same documents would give other chunks."""
 
 _PLAIN = (".txt", ".text", ".md", ".markdown")
 _HTML = (".html", ".htm", ".xhtml")
@@ -102,50 +116,122 @@ def chunk_document(name: str, text: str, chunking: Chunking, title: str | None =
     """Cut a document (plain text or Markdown) into chunks of at most `chunking.tokens` tokens, in order.
 
     Sections that fit together share a chunk; a longer section is cut by semchunk, at paragraphs, sentences, clauses. The
-    title is the path of headings that stands over the whole chunk, else `title`, by default the file's name. Ids are
-    `<name>#<n>`, from 1.
+    title is the path of headings that stands over the whole chunk, else `title`, by default the file's name; headings below
+    it stand in the text, each with what follows it. Ids are `<name>#<n>`, from 1.
     """
-    from semchunk.semchunk import chunkerify
-
-    cut = chunkerify(tokens, chunking.tokens, memoize=False)
-    found: list[tuple[tuple[str, ...], str]] = []
-    size = 0
-    for path, heading, body in _sections(text):
-        whole = f"{heading}\n\n{body}".strip() if heading else body
-        length = tokens(whole)
-        if found and size + length <= chunking.tokens:
-            before, so_far = found[-1]
-            found[-1] = (_common(before, path), f"{so_far}\n\n{whole}")
-            size += length
-        elif length <= chunking.tokens:
-            found.append((path, body or whole))
-            size = length
+    parts: list[_Part] = []
+    cut = False
+    for unit in _units(text):
+        joined = _join(parts[-1], unit) if parts and not cut else None
+        if joined and joined.size <= chunking.tokens:
+            parts[-1] = joined
         else:
-            pieces = cut(body, overlap=chunking.overlap or None)
-            found += [(path, str(piece)) for piece in pieces]
-            size = chunking.tokens
+            cut = unit.size > chunking.tokens
+            parts += _pieces(unit, chunking) if cut else [unit]
     plain = re.sub(r"[-_]+", " ", Path(name).stem).strip() if title is None else title
-    texts = [(": ".join(path) or plain, piece.strip()) for path, piece in found if piece.strip()]
+    texts = [(": ".join(map(_title, part.over)) or plain, part.text) for part in parts]
     return [Document(f"{name}#{number}", heading, piece) for number, (heading, piece) in enumerate(texts, 1)]
 
 
-def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """The path of headings over a section, its own heading, and its text. Headings inside fenced code are code."""
-    path: list[tuple[int, str]] = []
-    heading, lines, fenced = "", list[str](), False
-    for line in text.splitlines():
+_Path = tuple[tuple[int, str], ...]
+"""Headings from the outermost: the line each stands in, so that two of one wording are two, and its words."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Sections that follow one another."""
+
+    first: _Path
+    last: _Path
+    """Headings over its first and its last section."""
+    over: _Path
+    """Those over all of them."""
+    body: tuple[str, ...]
+    """Texts, and the headings between them."""
+    body_size: int
+    """Its tokens."""
+
+    @property
+    def lead(self) -> _Path:
+        """The headings to show before the body."""
+        return self.first[len(self.over) :] or (() if self.body else self.first[-1:])
+
+    @property
+    def size(self) -> int:
+        """Tokens of the text."""
+        return self.body_size + sum(tokens(_title(heading)) for heading in self.lead)
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join([*map(_title, self.lead), *self.body])
+
+
+def _join(one: _Part, other: _Part) -> _Part:
+    between = [_title(heading) for heading in other.first[len(_common(one.last, other.first)) :]]
+    size = one.body_size + sum(map(tokens, between)) + other.body_size
+    return _Part(one.first, other.last, _common(one.over, other.over), (*one.body, *between, *other.body), size)
+
+
+def _pieces(unit: _Part, chunking: Chunking) -> list[_Part]:
+    """What is too long for a chunk, cut. Headings that nothing stands under go before its first piece."""
+    from semchunk.semchunk import chunkerify
+
+    def cut(text: str, size: int) -> list[str]:
+        pieces = chunkerify(tokens, size, memoize=False)(text, overlap=chunking.overlap or None)
+        return [piece.strip() for piece in map(str, pieces) if piece.strip()]
+
+    *before, body = unit.body or ("",)
+    lead = "\n\n".join([*map(_title, unit.lead), *before])
+    room = chunking.tokens - tokens(lead)
+    alone = room < chunking.tokens / 2  # headings as long as a chunk, which no text is cut short for
+    found = [(unit.over, piece) for piece in cut(lead, chunking.tokens)] if alone else []
+    pieces = cut(body, chunking.tokens if alone else room)
+    if lead and not alone and pieces:
+        found.append((unit.over, f"{lead}\n\n{pieces.pop(0)}"))
+    found += [(unit.last, piece) for piece in pieces]
+    return [_Part(path, path, path, (piece,), tokens(piece)) for path, piece in found]
+
+
+def _units(text: str) -> Iterator[_Part]:
+    """What is not parted: a section, and the headings before it that have neither text nor sections of their own."""
+    held: _Part | None = None
+    for path, body in _sections(text):
+        section = _Part(path, path, path, (body,) if body else (), tokens(body))
+        held = _join(held, section) if held else section
+        if body:
+            yield held
+            held = None
+    if held:
+        yield held
+
+
+def _sections(text: str) -> Iterator[tuple[_Path, str]]:
+    """The headings over a section, and its text, which is empty only where no section stands under the last heading either.
+
+    Headings inside fenced code are code.
+    """
+    path: list[tuple[int, tuple[int, str]]] = []
+    lines, fenced = list[str](), False
+    for number, line in enumerate(text.splitlines()):
         fenced ^= bool(_FENCE.match(line))
         found = None if fenced else _HEADING.fullmatch(line)
         if found is None:
             lines.append(line)
             continue
-        if heading or any(lines):
-            yield tuple(title for _, title in path), heading, "\n".join(lines).strip()
-        level = len(found[1])
-        path = [(above, title) for above, title in path if above < level] + [(level, _plain(found[2]))]
-        heading, lines = _plain(found[2]), []
-    if heading or any(lines):
-        yield tuple(title for _, title in path), heading, "\n".join(lines).strip()
+        if not (words := _plain(found[2])):
+            continue
+        level, body = len(found[1]), "\n".join(lines).strip()
+        if body or (path and path[-1][0] >= level):
+            yield tuple(heading for _, heading in path), body
+        path = [*((above, heading) for above, heading in path if above < level), (level, (number, words))]
+        lines = []
+    body = "\n".join(lines).strip()
+    if body or path:
+        yield tuple(heading for _, heading in path), body
+
+
+def _title(heading: tuple[int, str]) -> str:
+    return heading[1]
 
 
 def _plain(heading: str) -> str:
@@ -153,13 +239,9 @@ def _plain(heading: str) -> str:
     return re.sub(r"[*`]", "", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)).strip()
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
-    shared = []
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        shared.append(a)
-    return tuple(shared)
+def _common(one: _Path, other: _Path) -> _Path:
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(heading for heading, _ in same)
 
 
 def _read(path: Path) -> str | None:

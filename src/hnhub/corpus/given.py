@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from hnhub.corpus.convert import ACCEPTED
-from hnhub.corpus.documents import Chunking, chunk_document, several_files
+from hnhub.corpus.documents import CUT_VERSION, Chunking, chunk_document, several_files
 from hnhub.corpus.load import Source
 from hnhub.corpus.opened import Corpus, opened
 from hnhub.corpus.parquet import DocumentWriter, write_table
@@ -71,7 +71,7 @@ def open_given(
         "name": name,
     }
     if chunking is not None:
-        parts["chunking"] = asdict(chunking)
+        parts["chunking"] = {**asdict(chunking), "cut": CUT_VERSION}
     key = fingerprint(parts)
     name = name or f"given-{key[:8]}"
 

@@ -75,6 +75,7 @@ class Source:
             files = documents.files(self.folder) if self.chunking else find_layout(self.folder).files()
             if self.chunking:
                 identity["chunking"] = asdict(self.chunking)
+                identity["cut"] = documents.CUT_VERSION
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
         elif self.given is not None:
             identity["given"] = self.given_record().facts["revision"]
