@@ -7,6 +7,7 @@ other (`hnhub.records.parent_of`).
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ _CONVERTED = (".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".ipynb")
 # A word, a mark, or one letter of a script that is written without spaces.
 _TOKEN = re.compile(r"[぀-ヿ㐀-鿿가-힯฀-໿ក-៿]|[^\W_]+|[^\w\s]|_+")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
+_SLIDE = re.compile(r"^<!-- Slide number: \d+ -->\n?", re.MULTILINE)
 _FENCE = re.compile(r"\s*(```|~~~)")
 
 
@@ -271,13 +273,20 @@ def _from_html(text: str) -> str:
 
 def _converted(path: Path) -> str:
     try:
-        from markitdown import MarkItDown, converters
+        from markitdown import FileConversionException, MarkItDown, MissingDependencyException, converters
     except ImportError as error:
         raise MissingExtra(f"markitdown, which {path.name} needs,", extra="documents") from error
+    reader = MarkItDown(enable_builtins=False)  # which would read a broken PDF as plain text
+    for name in ("Pdf", "Docx", "Pptx", "Xlsx", "Xls", "Epub", "Ipynb"):
+        reader.register_converter(getattr(converters, f"{name}Converter")())
     try:
-        reader = MarkItDown(enable_builtins=False)  # which would read a broken PDF as plain text
-        for name in ("Pdf", "Docx", "Pptx", "Xlsx", "Xls", "Epub", "Ipynb"):
-            reader.register_converter(getattr(converters, f"{name}Converter")())
-        return str(reader.convert_local(path).markdown)
+        with warnings.catch_warnings(action="ignore"):  # of parsers to those who call them
+            return _SLIDE.sub("", str(reader.convert_local(path).markdown))
     except Exception as error:  # its converters raise whatever their parsers raise
-        raise InputError(f"{path}: can't be read ({error})".splitlines()[0], do="mend or delete it") from error
+        attempts = (error.attempts if isinstance(error, FileConversionException) else None) or []
+        cause = next((attempt.exc_info[1] for attempt in attempts if attempt.exc_info), error)
+        kind = path.suffix[1:].upper()
+        if isinstance(cause, MissingDependencyException):
+            raise MissingExtra(f"{path}: what reads {kind}", extra="documents") from error
+        reason = (str(cause).splitlines() or [""])[0] or type(cause).__name__
+        raise InputError(f"{path}: can't be read as {kind} ({reason})", do="mend or delete it") from error
