@@ -149,7 +149,11 @@ def test_any_repository(repo: str, hub: HubServer, run: Run, tmp_path: Path) -> 
         ("own/gated", "InputError", "own/gated: is gated on the Hub; ask for access"),
         ("own/readme", "InputError", "own/readme: holds no corpus at"),
         ("own/jsonl@nope", "InputError", "own/jsonl: has no revision nope"),
-        ("a/b/c", "InputError", "a/b/c: is no dataset id; write it as owner/name"),
+        (
+            "a/b/c",
+            "InputError",
+            "no such folder: a/b/c; give a folder, a name of `hnhub corpora`, or owner/name on the Hub",
+        ),
     ],
 )
 def test_refusals(name: str, error: str, text: str, run: Run) -> None:

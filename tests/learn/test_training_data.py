@@ -87,7 +87,7 @@ def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):
         load_training_data(str(folder), "llm")
     with pytest.raises(InputError, match="no column 'positive'"):
         load_training_data(str(folder), "bm25-scored")
-    with pytest.raises(InputError, match="nowhere: is no dataset id; check the id"):
+    with pytest.raises(InputError, match=r"^no such folder: .*nowhere; "):
         load_training_data(str(tmp_path / "nowhere"), "bm25")
     readme = folder / "README.md"
     readme.write_text(readme.read_text().replace("split: train", "split: test"))

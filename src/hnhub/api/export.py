@@ -83,7 +83,7 @@ def export(
         raise UsageError(f"negatives = {negatives} makes no sense", do="give 1 or more")
     left_out: Counter[str] = Counter()
     name = os.fspath(data.folder if isinstance(data, Run) else data)
-    with opened(os.fspath(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name) as path:
+    with opened(name) as path:
         folder = Folder(path, read_record(path / MANIFEST).facts)
         chosen = Selection(
             choose_method(folder, method),

@@ -12,6 +12,7 @@ from hnhub.errors import InputError, ServiceError, UsageError
 from hnhub.home import home
 from hnhub.progress import no_bars
 from hnhub.text.names import meant
+from hnhub.text.paths import check_hub_name
 
 if TYPE_CHECKING:
     import datasets
@@ -168,8 +169,9 @@ def _loaded(pairs: str | os.PathLike[str]) -> "datasets.Dataset":
                 return datasets.load_dataset(
                     _FORMATS[ending], data_files=str(path), split="train", cache_dir=str(home() / "datasets"), **more
                 )
-            if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
-                raise InputError(f"{path}: no such file", do="give a file of pairs, or a dataset's id on the Hub")
+            if path.exists():
+                raise InputError(f"{path}: is no file", do="give a file of pairs, or a dataset's id on the Hub")
+            check_hub_name(name, do="give a file of pairs, or a dataset's id on the Hub")
             repo, _, revision = name.partition("@")
             return datasets.load_dataset(repo, revision=revision or None, split="train")
     except datasets.exceptions.DatasetGenerationError as error:

@@ -29,6 +29,7 @@ from hnhub.errors import InputError, UsageError
 from hnhub.home import home
 from hnhub.records import Drop
 from hnhub.stages import StageRecord, file_sha256, fingerprint, read_record
+from hnhub.text.paths import check_hub_name
 
 __all__ = ["UNJUDGED", "Source", "again", "make_corpus", "resolve"]
 
@@ -111,9 +112,10 @@ def resolve(name: str, folder: Path | None = None, chunking: Chunking | None = N
         name = folder.resolve().name
     if part and folder is not None:
         return Source(f"{name}-{part}", None, folder=folder, part=part)
-    if "/" in name and folder is None:
-        return _on_hub(name, part or None)
     if folder is None:
+        check_hub_name(name, do="give a folder, a name of `hnhub corpora`, or owner/name on the Hub")
+        if "/" in name:
+            return _on_hub(name, part or None)
         folder = _local(name)
     if folder is not None:
         name = name.replace("/", "--")

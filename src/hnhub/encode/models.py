@@ -19,6 +19,7 @@ from typing import Any
 
 from hnhub.errors import InputError, MissingExtra, ServiceError
 from hnhub.stages import file_sha256, fingerprint
+from hnhub.text.paths import check_hub_name
 
 __all__ = ["ModelRef", "held", "hold", "local_folder", "need_torch", "pinned", "quiet_loading", "resolve"]
 
@@ -82,8 +83,7 @@ def resolve(model: str) -> ModelRef:
         if not re.fullmatch("[0-9a-f]{40}", commit):
             raise InputError(f"{model}: {commit!r} is no commit", do="give all 40 digits of one, or leave it out")
         return ModelRef(hub_id, commit, hub_id)
-    if model.count("/") > 1 or model.startswith((".", "/", "~")):
-        raise InputError(f"{model}: no such folder", do="give a model's folder or its id on the Hub")
+    check_hub_name(model, do="give a model's folder or its id on the Hub")
     snapshot = _cached_snapshot(model)
     return ModelRef(model, snapshot.name if snapshot else _hub_commit(model), model)
 

@@ -61,6 +61,8 @@ class Plan:
 
 def read_plan(path: Path) -> Plan:
     """Read a plan. Raises InputError, naming the key, for one that is unknown, missing or of the wrong kind."""
+    if not path.exists():
+        raise InputError(f"no such file: {path}", do="see docs/learn.md for the form of a plan")
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from hnhub.home import home
 from hnhub.learn.scored_rows import scored_rows
 from hnhub.progress import no_bars
 from hnhub.stages import canonical_json, file_sha256, fingerprint
+from hnhub.text.paths import check_hub_name
 
 if TYPE_CHECKING:
     import datasets
@@ -81,6 +82,7 @@ def load_training_data(
         # datasets (5.2) names a folder's cache by its last name and its card, so two builds can share one: keep them apart.
         splits = _load(str(folder), wanted, None, home() / "datasets" / found.revision)
     else:
+        check_hub_name(dataset, do="give a dataset's folder, or its id on the Hub")
         found = _hub_identity(dataset, revision)
         splits = _load(dataset, wanted, found.revision, None)
     if "train" not in splits:

@@ -12,6 +12,7 @@ from hnhub import stages
 from hnhub.errors import InputError, RuleBroken, UsageError
 from hnhub.publish.hub import check_repo_name, connect, fetch, retry
 from hnhub.publish.push_plan import MANIFEST, dataset_folder
+from hnhub.text.paths import check_hub_name
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -53,9 +54,13 @@ def pull(api: "HfApi", repo: str, revision: str, out: Path) -> str:
 @contextmanager
 def opened(name: str) -> Iterator[Path]:
     """The folder of a dataset that is given as a path (a dataset or a run), or as `REPO[@REVISION]`, fetched for as long."""
-    if Path(name).is_dir():
-        yield dataset_folder(Path(name))
+    path = Path(name).expanduser()
+    if path.is_dir():
+        yield dataset_folder(path)
         return
+    if path.exists():
+        raise InputError(f"{name}: is no folder", do="give a dataset's folder, or NAMESPACE/NAME on the Hub")
+    check_hub_name(name, do="give a dataset's folder, or NAMESPACE/NAME on the Hub", owned=True)
     repo, revision = split_revision(name)
     with tempfile.TemporaryDirectory(prefix="hnhub-") as folder:
         pull(connect(writing=False), repo, revision, Path(folder) / "dataset")
