@@ -57,14 +57,16 @@ def start(want: str, place: Path, home: Path) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize("kind", WANTS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind == "embeddings" else kind for kind in WANTS]
+)
 def test_four_at_once_on_a_cold_cache(kind: str, place: Path, tmp_path: Path) -> None:
     found = [process.communicate(timeout=200) for process in [start(WANTS[kind], place, tmp_path) for _ in range(FOUR)]]
     assert [errors for _, errors in found] == [""] * FOUR
     assert len({printed for printed, _ in found}) == 1
 
 
-@pytest.mark.parametrize("kind", ["bm25", "embeddings", "mined"])
+@pytest.mark.parametrize("kind", ["bm25", pytest.param("embeddings", marks=pytest.mark.slow), "mined"])
 def test_one_that_is_killed_neither_blocks_nor_poisons_the_next(kind: str, place: Path, tmp_path: Path) -> None:
     whole, _ = start(WANTS[kind], place, tmp_path / "whole").communicate(timeout=200)
     for wait in (0.8, 1.6, 2.4, 3.2):

@@ -52,6 +52,7 @@ def by_mteb(evaluated: tuple[Path, Path, Path], home: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_it_is_what_mteb_measures_itself(by_mteb: dict[str, Any]) -> None:
     ours, theirs = by_mteb["read"], by_mteb["theirs"]
     assert len(theirs) >= 43, theirs
@@ -59,11 +60,13 @@ def test_it_is_what_mteb_measures_itself(by_mteb: dict[str, Any]) -> None:
     assert by_mteb["main"] == pytest.approx(theirs["ndcg_at_10"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_split_is_a_task_that_mteb_runs(by_mteb: dict[str, Any]) -> None:
     assert by_mteb["task"] == pytest.approx(by_mteb["theirs"], abs=1e-5)
     assert by_mteb["metadata"] == {"name": "made", "languages": ["eng-Latn"]}
 
 
+@pytest.mark.slow
 def test_prompts_are_those_that_mteb_gives(by_mteb: dict[str, Any], evaluated: tuple[Path, Path, Path]) -> None:
     instruction = "Given a scientific claim, retrieve documents that support or refute the claim"
     assert by_mteb["prompts"] == {

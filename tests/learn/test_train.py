@@ -155,6 +155,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, stati
     assert resumed.files["model.safetensors"] == whole.files["model.safetensors"]
 
 
+@pytest.mark.slow
 def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset, tiny_bert, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", limit=8)
     settings = settings_for(tiny_bert, preset="e5", **FEW)
