@@ -115,8 +115,19 @@ def test_too_few_negatives_leave_a_pair_out_or_keep_it() -> None:
     assert hnhub.mine(PAIRS, negatives=5, max_percent=0.5, sampling="random").rows == {"bm25": 24}
 
 
-def test_pairs_that_get_no_negatives_are_an_empty_dataset() -> None:
-    mined = hnhub.mine([("what", "it is and"), ("who", "they are")], negatives=2)
+def test_without_usual_names_the_first_column_is_the_query_the_second_the_positive() -> None:
+    rows = [{"foo": query, "bar": positive, "number": n} for n, (query, positive) in enumerate(PAIRS)]
+    mined = hnhub.mine(rows, negatives=2)
+    assert list(zip(mined.dataset["query"], mined.dataset["positive"], strict=True)) == PAIRS
+    assert mined.datasets["bm25"]["number"] == list(range(24))
+
+
+def test_pairs_that_get_no_negatives_are_an_empty_dataset(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[hnhub.progress.Event] = []
+    with hnhub.progress.listening(told.append):
+        mined = hnhub.mine([("what", "it is and"), ("who", "they are")], negatives=2)
+    assert "bm25: none of 2 pairs got 2 negatives; ask for fewer, or give a larger corpus by --corpus" in caplog.text
+    assert sum(sum(event.dropped.values()) for event in told if event.state == "made") == 2
     assert mined.rows == {"bm25": 0}
     assert len(mined.dataset) == 0
     assert mined.dataset.column_names == ["query", "positive", "negative_1", "negative_2"]
@@ -157,6 +168,8 @@ def test_models_are_taken_as_objects(static_model: str) -> None:
         ([{"query": "a", "positive": "b", "negative_1": "c"}], {}, "'negative_1' already", InputError),
         ([{"query": "a", "positive": "\ud83d"}], {}, "pairs 0 to 0", InputError),
         ([{"query": "a", "positive": {"x": 1}}], {}, "'positive' holds Struct", InputError),
+        ([{"foo": 1, "bar": 2}], {}, "'foo' holds Int64, not texts", InputError),
+        ([{"query": "a", "positive": [1, 2]}], {}, r"'positive' holds List\(Int64\), not texts", InputError),
         ([], {}, "holds no pair", InputError),
         ([("", "")], {}, "holds no pair", InputError),
         (3, {}, "a int is no pairs", UsageError),

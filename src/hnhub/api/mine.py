@@ -1,5 +1,6 @@
 """`hnhub.mine`: hard negatives for pairs that one has."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import datasets
 
 __all__ = ["MineOptions", "Mined", "mine"]
+
+log = logging.getLogger(__name__)
 
 
 class MineOptions(MiningOptions, MakingOptions, total=False):
@@ -138,6 +141,14 @@ def mine(
         run = build(found.corpus, **asked)
         records = {method: _rows(found, run, method) for method in methods}
     files = {method: _place(run, method) / "rows.parquet" for method in methods}
+    for one, record in records.items():
+        if not record.facts["rows"]:
+            log.warning(
+                "%s: none of %d pairs got %d negatives; ask for fewer, or give a larger corpus by --corpus",
+                one,
+                record.facts["pairs"],
+                negatives,
+            )
     return Mined(run, files, records[methods[0]].facts["pairs"])
 
 

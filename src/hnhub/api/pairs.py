@@ -49,8 +49,8 @@ def pair_frames(
 ) -> Callable[[], Iterator[pl.DataFrame]]:
     """The pairs in parts, as often as they are asked for: `query` (String), `positive` (List of String), and what else there is.
 
-    `query` and `positive` name the columns; by default they are found by their usual names, else they are the first two. A
-    positive may be a list, or stand in `positive_1`, `positive_2` and so on. Raises InputError for pairs that can't be read or
+    `query` and `positive` name the columns; by default they are found by their usual names. Where no column has one of these, the
+    first is the query and the second the positive. Both hold texts, never numbers. A positive may be a list, or stand in `positive_1`, `positive_2` and so on. Raises InputError for pairs that can't be read or
     have no such columns, UsageError for what is no pairs, ServiceError if the Hub doesn't answer.
     """
     parts = _parts(pairs)
@@ -120,7 +120,7 @@ def _named(frame: pl.DataFrame, query: str | None, positive: str | None) -> pl.D
     for name in (asked, *answers):
         kind = frame.schema[name]
         inner = kind.inner if isinstance(kind, pl.List) and name != asked else kind
-        if inner.is_nested():
+        if not isinstance(inner, pl.String | pl.Categorical | pl.Enum | pl.Null):  # Null: a batch without a value
             raise InputError(f"column {name!r} holds {kind}, not texts", do="name another by query and positive")
     lists = [
         pl.col(name).cast(pl.List(pl.String))

@@ -24,8 +24,8 @@ _OWN = [
         shell_complete=complete.corpora,
         help="Where negatives come from: a file, a folder, or a corpus's name.  [default: the positives themselves]",
     ),
-    click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name]"),
-    click.Option(["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name]"),
+    click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name, else the first]"),
+    click.Option(["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name, else the second]"),
     click.Option(["--model"], metavar="ID", help="The LLM, as the endpoint names it, for llm, llm-pos and llm-graded."),
     click.Option(["--name"], help="What the dataset is called.  [default: the file's name]"),
 ]
@@ -43,7 +43,11 @@ _OWN = [
 )
 @as_json
 def mine(as_json: bool, **options: Any) -> None:
-    """Find hard negatives for PAIRS of a query and a positive: JSONL, CSV, TSV, Parquet, or a dataset on the Hub."""
+    """Find hard negatives for PAIRS of a query and a positive: JSONL, CSV, TSV, Parquet, or a dataset on the Hub.
+
+    Columns are found by their usual names (query, anchor, question; positive, answer, passage). Where none has one, the first
+    is the query and the second the positive. Both must hold texts; what stands beside them stays.
+    """
     import hnhub
 
     pairs, passages, name = options.pop("pairs"), options.pop("corpus"), options.pop("name")

@@ -82,13 +82,19 @@ def _done(stage: str, record: StageRecord, used: Used, *, made: bool, seconds: f
         done,
         done,
         stage,
-        record.facts.get("dropped", {}),
+        {**record.facts.get("dropped", {}), **_left_out(record)},
         used.tokens,
         "made" if made else "there",
         seconds,
         cost=used.cost,
         failures=used.failures,
     )
+
+
+def _left_out(record: StageRecord) -> dict[str, int]:
+    """The queries that a method leaves out, as it found too few negatives for them."""
+    short = record.facts.get("shortfall", {})
+    return {"shortfall": short["queries"]} if short.get("queries") and short["handling"] == "drop" else {}
 
 
 def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None]:
