@@ -24,8 +24,12 @@ _OWN = [
         shell_complete=complete.corpora,
         help="Where negatives come from: a file, a folder, or a corpus's name.  [default: the positives themselves]",
     ),
-    click.Option(["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name, else the first]"),
-    click.Option(["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name, else the second]"),
+    click.Option(
+        ["--query"], metavar="COLUMN", help="The queries' column.  [default: by its usual name, else the first]"
+    ),
+    click.Option(
+        ["--positive"], metavar="COLUMN", help="The positives' column.  [default: by its usual name, else the second]"
+    ),
     click.Option(["--model"], metavar="ID", help="The LLM, as the endpoint names it, for llm, llm-pos and llm-graded."),
     click.Option(["--name"], help="What the dataset is called.  [default: the file's name]"),
 ]
