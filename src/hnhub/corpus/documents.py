@@ -32,7 +32,7 @@ CUT_VERSION = 2
 
 _PLAIN = (".txt", ".text", ".md", ".markdown")
 _HTML = (".html", ".htm", ".xhtml")
-_CONVERTED = (".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".ipynb")
+CONVERTED = (".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".ipynb")
 """What markitdown turns into Markdown (extra `documents`)."""
 
 # A word, a mark, or one letter of a script that is written without spaces.
@@ -81,7 +81,7 @@ def files(folder: Path) -> list[Path]:
 
 def holds_documents(folder: Path) -> bool:
     """True if a file of the folder is one that can be cut into chunks."""
-    return any(path.suffix.lower() in (*_PLAIN, *_HTML, *_CONVERTED) for path in files(folder))
+    return any(path.suffix.lower() in (*_PLAIN, *_HTML, *CONVERTED) for path in files(folder))
 
 
 def write(place: Path, folder: Path, chunking: Chunking) -> list[Drop]:
@@ -249,7 +249,7 @@ def _common(one: _Path, other: _Path) -> _Path:
 def _read(path: Path) -> str | None:
     """A file as plain text or Markdown; None for a kind that holds no text."""
     suffix = path.suffix.lower()
-    if suffix in _CONVERTED:
+    if suffix in CONVERTED:
         return _converted(path)
     if suffix not in (*_PLAIN, *_HTML):
         return None

@@ -10,6 +10,7 @@ import polars as pl
 from hnhub.bm25.languages import in_language
 from hnhub.errors import HnhubError
 from hnhub.forecast.measure import SIZES, BM25Speed, DenseSpeed, PairSpeed, bm25_speed, dense_speed, pair_speed
+from hnhub.forecast.passages import Passages, passages_of
 from hnhub.llm.budget import Estimate, Prices, estimate
 from hnhub.llm.speed import Speed, measured_speed
 from hnhub.llm.types import Request
@@ -19,7 +20,7 @@ from hnhub.negatives.judge_lists import AT_ONCE
 from hnhub.negatives.llm import NEGATIVES_OF_A_GRADED
 from hnhub.pipeline.job import Job, Stage
 from hnhub.queries.styles import quotas
-from hnhub.records import JUDGES, METHODS, WRITTEN_QUERIES, contents, evaluation_splits
+from hnhub.records import JUDGES, METHODS, WRITTEN_QUERIES, evaluation_splits
 
 if TYPE_CHECKING:
     from hnhub.stages import StageRecord
@@ -28,8 +29,6 @@ __all__ = ["Forecast", "Step", "forecast"]
 
 T = TypeVar("T")
 
-_SAMPLE = 2000
-"""Documents of the calibration, if the corpus is here."""
 _PROMPTS = 50
 """Prompts rendered for the estimate of tokens."""
 _ASKING = {"queries": "queries", **{f"candidates/{name}": name for name, found in METHODS.items() if found.written}}
@@ -85,18 +84,6 @@ class Forecast:
         return self.prices.cost(read, written)
 
 
-@dataclass(frozen=True)
-class _Corpus:
-    documents: int | None
-    sample: Sequence[str]
-    """Contents of documents; others' if the corpus is not here."""
-
-    @property
-    def characters(self) -> float:
-        """Mean of a document."""
-        return sum(map(len, self.sample)) / len(self.sample)
-
-
 @dataclass
 class _Speeds:
     """What could be measured; None is unknown."""
@@ -110,8 +97,8 @@ class _Speeds:
 
 def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecord | None]") -> Forecast:
     """Forecast a build from its stages and `pipeline.status` of them. Reads a sample of the corpus if it is loaded."""
-    corpus = _corpus(job, records["corpus"])
-    queries = _query_count(job, records["queries"])
+    corpus = passages_of(job, records["corpus"])
+    queries = _query_count(job, corpus, records["queries"])
     notes = [
         (
             f"tokens: from prompts rendered with {len(corpus.sample[:_PROMPTS])} passages and a made-up query, "
@@ -119,7 +106,9 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
         ),
         f"written queries: {_FILTERED} asked for each that is kept (assumed)",
     ]
-    if records["corpus"] is None and job.source.given is None:
+    if records["queries"] is None and job.recipe.queries_from == "llm" and queries < _written(job, None):
+        notes.append(f"at most {job.recipe.per_passage} written for each of {corpus.documents:,} passages: {queries:,}")
+    if not corpus.here:
         notes.append("the corpus is not loaded: the demo corpus's passages stand in for its own, in length too")
     speeds = _speeds(job, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
     found = [
@@ -137,25 +126,7 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
     )
 
 
-def _corpus(job: Job, record: "StageRecord | None") -> _Corpus:
-    given = job.source.given / "documents.parquet" if job.source.given else None
-    if record is None and given is None:
-        return _Corpus(job.source.spec.documents if job.source.spec else None, _stand_in())
-    frame = pl.scan_parquet(job.documents if record else given or job.documents)
-    count = int(frame.select(pl.len()).collect().item())
-    every = max(1, count // _SAMPLE)
-    sample = frame.gather_every(every).head(_SAMPLE).select("title", "text").collect()
-    return _Corpus(count, [contents(title, text) for title, text in sample.iter_rows()])
-
-
-def _stand_in() -> list[str]:
-    """Real text that every machine has."""
-    from hnhub.corpus import pydocs
-
-    return [document.contents for document in pydocs.passages()]
-
-
-def _query_count(job: Job, record: "StageRecord | None") -> int:
+def _query_count(job: Job, corpus: Passages, record: "StageRecord | None") -> int:
     if record:
         return int(record.files["queries.parquet"]["rows"])
     judged = job.source.spec.judged_queries if job.source.spec else {}
@@ -164,16 +135,22 @@ def _query_count(job: Job, record: "StageRecord | None") -> int:
         evaluated = evaluation_splits(judged, job.source.spec.evaluation_splits if job.source.spec else None)
         counts = [count for split, count in judged.items() if split in ("train", "dev") and split not in evaluated]
         return sum(count if limit is None else min(limit, count) for count in counts)
-    return _of_every_part(job, limit or WRITTEN_QUERIES)
+    return _written(job, corpus.documents)
 
 
-def _of_every_part(job: Job, wanted: int) -> int:
-    """Queries of all splits where the corpus says which passages are of which: train gets `wanted`, the others in proportion."""
+def _written(job: Job, documents: int | None, asked_for_one: float = 1) -> int:
+    """Queries that are written, no more than the passages give: train gets the recipe's number, other parts in proportion."""
+    recipe, wanted = job.recipe, job.recipe.query_limit or WRITTEN_QUERIES
     parts = job.source.given / "parts.parquet" if job.source.given else None
     if parts is None or not parts.is_file():
-        return wanted
-    sizes = dict(pl.read_parquet(parts)["split"].drop_nulls().value_counts().iter_rows())
-    return sum(math.ceil(wanted * size / max(1, sizes.get("train", 0))) for size in sizes.values())
+        asked = round(wanted * asked_for_one)
+        return asked if documents is None else min(asked, documents * recipe.per_passage)
+    sizes = pl.read_parquet(parts)["split"].drop_nulls().value_counts()
+    train = max(1, dict(sizes.iter_rows()).get("train", 0))
+    return sum(
+        min(round(math.ceil(wanted * size / train) * asked_for_one), size * recipe.per_passage)
+        for size in sizes["count"]
+    )
 
 
 def _speeds(job: Job, to_do: Sequence[str], sample: Sequence[str], notes: list[str]) -> _Speeds:
@@ -226,10 +203,10 @@ def _asking_speed(job: Job, method: str) -> Speed | None:
     return measured_speed(job.home / "journal.sqlite", who["model"], who["revision"], method)
 
 
-def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
+def _to_do(name: str, job: Job, corpus: Passages, queries: int, speeds: _Speeds) -> Step:
     recipe, speed = job.recipe, speeds.asking.get(name)
     if name == "queries" and recipe.queries_from == "llm":
-        return _asking(name, _query_tokens(job, corpus, queries), speed)
+        return _asking(name, _query_tokens(job, corpus), speed)
     stage, _, method = name.partition("/")
     if stage == "candidates" and (task := METHODS[method].task):
         return _asking(name, _tokens(job, corpus, task, queries * _asks(method, recipe.negatives)), speed)
@@ -248,7 +225,7 @@ def _to_do(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) 
     return Step(name, "to do", work, seconds=seconds)
 
 
-def _judging(name: str, job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> Step:
+def _judging(name: str, job: Job, corpus: Passages, queries: int, speeds: _Speeds) -> Step:
     """Of a judge; of a cascade at most, since how much is doubtful nobody knows before."""
     recipe, method = job.recipe, name.partition("/")[2]
     kind = JUDGES[recipe.judge or "llm"]
@@ -280,9 +257,9 @@ def _asking(name: str, tokens: Estimate, speed: Speed | None) -> Step:
     return Step(name, "to do", "", tokens.requests, tokens.prompt_tokens, tokens.completion_tokens, seconds)
 
 
-def _query_tokens(job: Job, corpus: _Corpus, queries: int) -> Estimate:
+def _query_tokens(job: Job, corpus: Passages) -> Estimate:
     """Of writing them, in every style its part, and of judging each one."""
-    asked, recipe = round(queries * _FILTERED), job.recipe
+    asked, recipe = _written(job, corpus.documents, _FILTERED), job.recipe
     styles = quotas(recipe.query_styles, asked) if recipe.query_styles else {}
     counts = {f"query.{style}": count for style, count in styles.items()} or {"query": asked}
     if recipe.query_judge is not None:
@@ -296,7 +273,7 @@ def _query_tokens(job: Job, corpus: _Corpus, queries: int) -> Estimate:
     )
 
 
-def _tokens(job: Job, corpus: _Corpus, task: str, requests: int, shown: int = 1) -> Estimate:
+def _tokens(job: Job, corpus: Passages, task: str, requests: int, shown: int = 1) -> Estimate:
     prompt = job.prompts[task]
     passages = corpus.sample[:_PROMPTS]
     made_up = {"query": "a question of about ten words, as queries usually are"}
@@ -323,7 +300,7 @@ def _tokens(job: Job, corpus: _Corpus, task: str, requests: int, shown: int = 1)
     return estimate(sample, requests)
 
 
-def _memory(corpus: _Corpus, speeds: _Speeds) -> int | None:
+def _memory(corpus: Passages, speeds: _Speeds) -> int | None:
     """The largest stage's: BM25's indexing, a shard at a time, or a model's that could be measured."""
     if corpus.documents is None:
         return None
@@ -331,7 +308,7 @@ def _memory(corpus: _Corpus, speeds: _Speeds) -> int | None:
     return round(max(_BASE + _A_DOCUMENT * min(corpus.documents, _SHARD), *models, 0))
 
 
-def _disk(job: Job, corpus: _Corpus, queries: int, speeds: _Speeds) -> int | None:
+def _disk(job: Job, corpus: Passages, queries: int, speeds: _Speeds) -> int | None:
     """The corpus, the index, the vectors while they are searched, and of every method the scored candidates and the rows."""
     if corpus.documents is None:
         return None
