@@ -149,6 +149,14 @@ def test_a_dry_run_tells_and_leaves_nothing(static_model: str, server: Scripted,
     steps = [step for part in ("test", "train") for step in plain[part]["steps"]]
     assert plain["requests"] == sum(step["requests"] or 0 for step in steps) > 0
     assert plain["training_seconds"] > 0
+    few = json.loads(run("--dry-run", "--json", "--queries", 2000, "--test-queries", 2000, "--per-passage", 1))
+    passages = few["passages"]
+    assert few["test"]["queries"] == passages["test"]
+    assert few["train"]["queries"] == passages["train"] + passages["dev"]
+    assert [few[part]["steps"][1]["requests"] for part in ("test", "train")] == [
+        2 * few[part]["queries"]  # each is written, and judged
+        for part in ("test", "train")
+    ]
     assert not (tmp_path / "out").exists()
     assert sum(server.tries.values()) == asked
     assert "tuned against base" in run()
