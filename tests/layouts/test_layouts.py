@@ -137,11 +137,13 @@ def test_equal_data_gives_equal_bytes(dataset: Path, tmp_path: Path, layout: str
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_what_is_left_out_is_counted(dataset: Path, tmp_path: Path) -> None:
+def test_what_is_left_out_is_counted(dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     done = hnhub.export(dataset, tmp_path / "a", to="n-tuple", method="bm25")
     assert (done.lines["train.jsonl"], done.left_out) == (11, {"too_few_negatives": 1})
+    assert not caplog.messages
     done = hnhub.export(dataset, tmp_path / "b", to="pylate", method="llm")
     assert done.left_out == {"no_score": 11}  # nobody scored what a model wrote; the other query has no candidate
+    assert caplog.messages == [f"{tmp_path / 'b'}: no line was written (left out: no_score 11)"]
     done = hnhub.export(dataset, tmp_path / "c", to="n-tuple", method="bm25", negatives=3)
     assert done.left_out == {"too_few_negatives": 12}
 

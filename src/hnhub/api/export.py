@@ -1,5 +1,6 @@
 """`hnhub.export`: a dataset in the layout that another project reads."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from hnhub.text.names import meant
 from hnhub.text.table import html_table, text_table
 
 __all__ = ["Exported", "export"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,6 +101,9 @@ def export(
         about = About(chosen.splits, *_about(folder, layout, chosen))
         groups = read_groups(folder, chosen, left_out)
         lines = write_folder(Path(out).expanduser(), layout, groups, options, about)
+    if not any(lines.values()):
+        why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items())) or "the splits hold no query"
+        log.warning("%s: no line was written (left out: %s)", out, why)
     return Exported(Path(out).expanduser(), to, dict(lines), dict(sorted(left_out.items())))
 
 
