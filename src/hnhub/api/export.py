@@ -102,7 +102,9 @@ def export(
         groups = read_groups(folder, chosen, left_out)
         lines = write_folder(Path(out).expanduser(), layout, groups, options, about)
     if not any(lines.values()):
-        why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items())) or "the splits hold no query"
+        why = (
+            ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items())) or "the splits hold no query"
+        )
         log.warning("%s: no line was written (left out: %s)", out, why)
     return Exported(Path(out).expanduser(), to, dict(lines), dict(sorted(left_out.items())))
 

@@ -81,7 +81,9 @@ def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Printable("%(levelname).1s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
-    logging.getLogger("huggingface_hub").propagate = False  # it prints by a handler of its own, which would be once more
+    logging.getLogger(
+        "huggingface_hub"
+    ).propagate = False  # it prints by a handler of its own, which would be once more
 
 
 def main() -> None:
