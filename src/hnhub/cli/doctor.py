@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 from importlib import metadata
 from typing import Any
 
@@ -15,14 +16,6 @@ from hnhub.cli.screen import print_facts, screen
 
 __all__ = ["doctor"]
 
-# extra -> modules that it brings
-_EXTRAS = {
-    "models": ("torch", "sentence_transformers", "scipy"),
-    "local": ("xllamacpp", "gguf"),
-    "measures": ("ir_measures",),
-    "faiss": ("faiss",),
-    "ray": ("ray",),
-}
 _BASE = ("datasets", "huggingface-hub", "polars", "pyarrow", "numba", "httptools")
 
 
@@ -41,7 +34,7 @@ def doctor(endpoints: tuple[str, ...], as_json: bool) -> None:
         "python": platform.python_version(),
         "hnhub": metadata.version("hnhub"),
         **{name: metadata.version(name) for name in _BASE},
-        **{f"extra {name}": _extra(name) for name in _EXTRAS},
+        **{f"extra {name}": _extra(name, needs) for name, needs in _extras().items()},
         "embedded model": _weights(),
         "gpu": _gpu(),
         "hub": _hub(),
@@ -56,9 +49,26 @@ def doctor(endpoints: tuple[str, ...], as_json: bool) -> None:
             click.echo(f"{name:18} {finding}")
 
 
-def _extra(name: str) -> str:
-    missing = [module for module in _EXTRAS[name] if importlib.util.find_spec(module) is None]
+def _extras() -> dict[str, list[str]]:
+    """By extra, the packages that it brings; not `dev`, which is for those who work on hnhub."""
+    found: dict[str, list[str]] = {}
+    for requirement in metadata.requires("hnhub") or ():
+        if (parts := re.match(r"([\w.-]+).*\bextra == ['\"]([\w-]+)", requirement)) and parts[2] != "dev":
+            found.setdefault(parts[2], []).append(parts[1])
+    return found
+
+
+def _extra(name: str, needs: list[str]) -> str:
+    missing = [package for package in needs if not _installed(package)]
     return f"lacks {', '.join(missing)}: pip install 'hnhub[{name}]'" if missing else "installed"
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _weights() -> str:
