@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 _MOST, _LEAST, _PARTS = 512, 64, 64
 """Queries whose pairs are sorted by length together: few enough that many workers have something to do."""
-_QUERIES, _CANDIDATES = 8, 12
-"""Queries, and candidates of each, whose scores are held against float32's."""
+_QUERIES, _SHARE, _CANDIDATES = 8, 12, 12
+"""Queries at most, of a small build one in so many (float32 is slow), and candidates of each, whose scores are held against it."""
 
 
 def identity(cross_encoder: str) -> dict[str, str]:
@@ -117,7 +117,9 @@ def _agreement(
     if scorer.dtype == "float32":
         return found
     exact = load_scorers(recipe.cross_encoder, "fp32")[0]
-    rows = _merge(read_queries(queries)[:_QUERIES], sources, min(recipe.depth, _CANDIDATES))
+    asked = read_queries(queries)
+    sample = min(_QUERIES, max(1, len(asked) // _SHARE))
+    rows = _merge(asked[:sample], sources, min(recipe.depth, _CANDIDATES))
     rows = _with_texts(rows, documents, Texts(documents)).sort("order", -pl.col("label"), maintain_order=True)
     pairs = rows.select("query", "text").rows()
     scores = np.zeros((2, len(pairs)))
