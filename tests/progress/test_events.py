@@ -36,5 +36,9 @@ def test_what_was_dropped_is_told_as_it_was_then() -> None:
 
 
 def test_where_nobody_listens_nothing_is_counted() -> None:
+    seen: list[progress.Event] = []
     progress.count(tokens=1)
     progress.report("x", 1)
+    with progress.listening(seen.append):
+        progress.report("y", 1)
+    assert [(event.what, event.tokens) for event in seen] == [("y", 0)]

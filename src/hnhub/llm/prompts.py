@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hnhub.errors import InputError, UsageError
-from hnhub.llm.types import Answer, Message
+from hnhub.llm.types import Answer, Message, Request
 from hnhub.stages import canonical_json
 from hnhub.text.shorten import shorten
 
@@ -88,6 +88,20 @@ class Prompt:
         """The values that its messages take."""
         used = {name for turn in self.turns for name in _PLACEHOLDER.findall(turn.content)}
         return (*_VALUES[self.task], *(name for name in _OPTIONAL.get(self.task, ()) if name in used))
+
+    def judging(self, request_id: str, *, method: str, seed: int, **values: str) -> Request:
+        """What a judge is asked, without chance: temperature 0. Raises as `messages`."""
+        return Request(
+            id=request_id,
+            method=method,
+            messages=self.messages(**values),
+            schema=self.schema,
+            prompt_sha256=self.sha256,
+            max_tokens=self.max_tokens,
+            temperature=0.0,
+            top_p=1.0,
+            seed=seed,
+        )
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The chat with `values` put in, each cut to its limit. Raises UsageError unless they are exactly the task's."""

@@ -120,16 +120,8 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
 
     def ask(one: Eligible, at: int) -> Request:
         document_id, passage = one.candidates[at]
-        return Request(
-            id=f"{one.query_id}#{document_id or at}",
-            method="judge",
-            messages=prompt.messages(query=one.query, passage=passage),
-            schema=prompt.schema,
-            prompt_sha256=prompt.sha256,
-            max_tokens=prompt.max_tokens,
-            temperature=0.0,
-            top_p=1.0,
-            seed=own,
+        return prompt.judging(
+            f"{one.query_id}#{document_id or at}", method="judge", seed=own, query=one.query, passage=passage
         )
 
     def judging(pairs: Sequence[tuple[Eligible, int]]) -> Iterator[Row]:

@@ -37,16 +37,13 @@ def listwise_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
         numbered = [
             f"[{number}] {text if longest is None else shorten(text, longest)}" for number, text in enumerate(texts, 1)
         ]
-        return Request(
-            id=f"{one.query_id}#list",
+        return prompt.judging(
+            f"{one.query_id}#list",
             method="judge",
-            messages=prompt.messages(query=one.query, positive=one.positive, passages="\n\n".join(numbered)),
-            schema=prompt.schema,
-            prompt_sha256=prompt.sha256,
-            max_tokens=prompt.max_tokens,
-            temperature=0.0,
-            top_p=1.0,
             seed=own,
+            query=one.query,
+            positive=one.positive,
+            passages="\n\n".join(numbered),
         )
 
     def judging(pairs: Pairs) -> Iterator[Row]:

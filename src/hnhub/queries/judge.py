@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hnhub.llm.prompts import Prompt
-from hnhub.llm.types import Answer, LanguageModel, Request
+from hnhub.llm.types import Answer, LanguageModel
 from hnhub.stages import fingerprint
 
 __all__ = ["REASONS", "judge_queries"]
@@ -25,17 +25,7 @@ def judge_queries(
     """
     own = int(fingerprint({"seed": seed})[:8], 16) >> 1
     requests = (
-        Request(
-            id=query_id,
-            method="query-judge",
-            messages=prompt.messages(query=query, passage=passage),
-            schema=prompt.schema,
-            prompt_sha256=prompt.sha256,
-            max_tokens=prompt.max_tokens,
-            temperature=0.0,
-            top_p=1.0,
-            seed=own,
-        )
+        prompt.judging(query_id, method="query-judge", seed=own, query=query, passage=passage)
         for query_id, query, passage in asked
     )
     for answer in model.ask(requests):
