@@ -31,10 +31,13 @@ def make_input(run: Path, queries: int, depth: int) -> None:
     ids = np.array([f"d{i}" for i in range(queries)], dtype=object)
     documents = {"document_id": ids, "title": [""] * queries, "text": texts}
     pl.DataFrame(documents, schema=schema.DOCUMENTS).write_parquet(run / "corpus/documents.parquet")
-    pl.DataFrame(schema=schema.QUERIES).write_parquet(run / "corpus/queries.parquet")
-    pl.DataFrame(schema=schema.QRELS).write_parquet(run / "corpus/qrels.parquet")
     nothing = dict.fromkeys(field.name for field in schema.PROVENANCE.fields)
     asked = [" ".join(text.split()[:8]) + f" {i}" for i, text in enumerate(texts)]
+    names = [f"q{i}" for i in range(queries)]
+    own = {"split": ["train"] * queries, "query_id": names, "text": asked}
+    pl.DataFrame(own, schema=schema.QUERIES).write_parquet(run / "corpus/queries.parquet")
+    judged = {"split": ["train"] * queries, "query_id": names, "document_id": ids, "score": [1] * queries}
+    pl.DataFrame(judged, schema=schema.QRELS).write_parquet(run / "corpus/qrels.parquet")
     frozen = [("train", f"q{i}", asked[i], [f"d{i}"], nothing) for i in range(queries)]
     pl.DataFrame(frozen, schema=schema.FROZEN_QUERIES, orient="row").write_parquet(run / "queries/queries.parquet")
     query = np.repeat(np.arange(queries), depth + 1)

@@ -18,7 +18,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stages": (("errors",), ("pyarrow",)),
     "home": ((), ()),
     "marks": (("errors", "records", "stages"), ()),
-    "text": (("errors", "records"), ("numpy", "polars", "py3langid")),
+    "text": (("errors", "records"), ("numpy", "polars", "pyarrow", "py3langid")),
     "corpus": (
         FOUNDATION,
         ("polars", "pyarrow", "huggingface_hub", "bs4", "markdownify", "markitdown", "semchunk"),

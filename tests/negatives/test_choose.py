@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hnhub.errors import InputError, RuleBroken
-from hnhub.negatives import _eligible, _texts
+from hnhub.negatives import _eligible, _in_order
 from hnhub.negatives.choose import make_negatives
 from hnhub.records import Recipe
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, LEDGER, NEGATIVES, QRELS
@@ -137,11 +137,12 @@ def test_rank_window_and_sampling(folder: Path) -> None:
 
 @pytest.mark.parametrize("sampling", ["top", "random", "weighted", "stratified"])
 def test_the_outcome_for_a_query_is_its_own(folder: Path, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other queries, their order, the size of the batches and how texts are read make no difference."""
+    """Other queries, their order, and the size of the batches make no difference."""
     _, negatives, _ = make(folder, sampling=sampling)
     whole = chosen(negatives)
-    monkeypatch.setattr(_eligible, "_BATCH", 2)
-    monkeypatch.setattr(_texts, "_HELD_BYTES", 0)
+    monkeypatch.setattr(_in_order, "_QUERIES", 3)
+    monkeypatch.setattr(_in_order, "_ROWS", 5)
+    monkeypatch.setattr(_eligible, "_TEXTS_OF", 2)
     _, again, _ = make(folder, name="batched", sampling=sampling)
     assert again.equals(negatives)
     for file in ("candidates.parquet", "queries.parquet"):
@@ -151,6 +152,13 @@ def test_the_outcome_for_a_query_is_its_own(folder: Path, sampling: str, monkeyp
     _, part, _ = make(folder, name="part", sampling=sampling)
     assert part["query_id"].unique(maintain_order=True).to_list() == ["q5", "q3"]
     assert chosen(part) == {query: whole[query] for query in ("q5", "q3")}
+
+
+def test_a_query_that_stands_twice_among_the_frozen_ones(folder: Path) -> None:
+    queries = pl.read_parquet(folder / "queries.parquet")
+    pl.concat([queries, queries[:1]]).write_parquet(folder / "queries.parquet")
+    with pytest.raises(InputError, match="query id 'q0' stands there twice"):
+        make(folder)
 
 
 def test_same_input_same_bytes(folder: Path) -> None:

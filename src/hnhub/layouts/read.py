@@ -17,7 +17,7 @@ from hnhub.errors import InputError, UsageError
 from hnhub.layouts.group import Group, Passage
 from hnhub.rows.assemble import distinct_positives
 from hnhub.rows.folder import Folder
-from hnhub.rows.texts import Texts, wanted_ids
+from hnhub.text.documents import Texts, wanted_ids
 from hnhub.text.names import meant
 
 __all__ = ["Selection", "choose_method", "choose_splits", "read_groups"]

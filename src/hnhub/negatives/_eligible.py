@@ -8,18 +8,19 @@ import numpy as np
 import polars as pl
 
 from hnhub.errors import InputError
-from hnhub.negatives._texts import Texts
+from hnhub.negatives._in_order import in_parts
 from hnhub.negatives.cut import cut, cut_by_level
 from hnhub.negatives.guard import Judged, Keys, judge
 from hnhub.negatives.sample import draw_order, in_window
 from hnhub.progress import report
 from hnhub.records import METHODS, Recipe, Verdict
 from hnhub.schema import CANDIDATES
+from hnhub.text.documents import Texts, wanted_ids
 
 __all__ = ["Eligible", "eligible_candidates"]
 
-_BATCH = 2048
-# Queries whose candidates and texts are held at once.
+_TEXTS_OF = 256
+# Queries whose texts are held at once.
 
 
 @dataclass(frozen=True)
@@ -40,37 +41,38 @@ class Eligible:
 
 
 def eligible_candidates(
-    candidates: Path, *, method: str, documents: Path, queries: Path, qrels: Path, recipe: Recipe, chunked: bool = False
-) -> Iterator[tuple[pl.DataFrame, list[Eligible]]]:
+    candidates: Path,
+    scratch: Path,
+    *,
+    method: str,
+    documents: Path,
+    queries: Path,
+    qrels: Path,
+    recipe: Recipe,
+    chunked: bool = False,
+) -> Iterator[tuple[pl.DataFrame, Iterator[Eligible]]]:
     """In batches of queries: the rows (CANDIDATES; of each query its positive first, then by rank), and what they are.
 
-    The cut applies where the scorer scored the positive too. `chunked`: ids are `<file>#<n>`. Raises InputError for candidates
-    that name unknown queries or documents.
+    The cut applies where the scorer scored the positive too. `chunked`: ids are `<file>#<n>`. The texts that are named lie in
+    the folder `scratch`, which the caller removes. Raises InputError for candidates that name unknown queries or documents.
     """
+    if list(columns := pl.read_parquet_schema(candidates)) != CANDIDATES.names():
+        raise InputError(
+            f"{candidates}: has the columns {', '.join(columns)}, not {', '.join(CANDIDATES)}", do="make it again"
+        )
     frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
-    _check_queries(candidates, frozen)
+    if twice := frozen.filter(pl.col("query_id").is_duplicated())["query_id"].head(1).to_list():
+        raise InputError(f"{queries}: query id {twice[0]!r} stands there twice", do="give every query an id of its own")
     relevant = _relevant(frozen, qrels)
-    texts = Texts(documents)
-    for at in range(0, len(frozen), _BATCH):
-        part = frozen[at : at + _BATCH].join(relevant, on="query_id", how="left", maintain_order="left")
-        frame = _read(candidates, part)
-        yield frame.drop("order"), list(_eligible(_Batch(frame, part, texts, candidates), method, recipe, chunked))
-        report("candidates looked at", min(at + _BATCH, len(frozen)), len(frozen), unit="queries")
-
-
-def _check_queries(candidates: Path, frozen: pl.DataFrame) -> None:
-    schema = pl.read_parquet_schema(candidates)
-    if list(schema) != CANDIDATES.names():
-        raise InputError(
-            f"{candidates}: has the columns {', '.join(schema)}, not {', '.join(CANDIDATES)}", do="make it again"
-        )
-    known = frozen.lazy().select("query_id")
-    unknown = pl.scan_parquet(candidates).select("query_id").join(known, on="query_id", how="anti").head(1).collect()
-    if len(unknown):
-        raise InputError(
-            f"{candidates}: query {unknown.item()!r} is not among the frozen queries",
-            do="delete the stage to make it again",
-        )
+    listed = (frozen.lazy().select(document_id="positive_ids"), relevant.lazy().select(document_id="relevant"))
+    named = [ids.explode("document_id", empty_as_null=True, keep_nulls=True) for ids in listed]
+    texts = Texts(documents, wanted_ids([*named, pl.scan_parquet(candidates)]), scratch, lacking=True)
+    for which, frame in in_parts(candidates, frozen["query_id"]):
+        part = frozen[which].join(relevant, on="query_id", how="left", maintain_order="left")
+        rows = frame.sort("order", pl.col("label") != 1, "rank", nulls_last=True, maintain_order=True)
+        batches = _batches(rows, part, texts, candidates)
+        yield rows.drop("order"), (one for batch in batches for one in _eligible(batch, method, recipe, chunked))
+        report("candidates looked at", which.start + len(part), len(frozen), unit="queries")
 
 
 def _relevant(frozen: pl.DataFrame, qrels: Path) -> pl.DataFrame:
@@ -80,11 +82,10 @@ def _relevant(frozen: pl.DataFrame, qrels: Path) -> pl.DataFrame:
     return judged.group_by("query_id").agg(pl.col("document_id").unique().sort().alias("relevant")).collect()
 
 
-def _read(candidates: Path, part: pl.DataFrame) -> pl.DataFrame:
-    """The candidates of these queries, in the queries' order: each one's positive first, then by rank."""
-    order = part.select("query_id").with_row_index("order")
-    frame = pl.scan_parquet(candidates).join(order.lazy(), on="query_id", maintain_order="left").collect()
-    return frame.sort("order", pl.col("label") != 1, "rank", nulls_last=True, maintain_order=True)
+def _batches(rows: pl.DataFrame, part: pl.DataFrame, texts: Texts, candidates: Path) -> Iterator["_Batch"]:
+    for first in range(0, len(part), _TEXTS_OF):
+        own = rows.filter(pl.col("order").is_between(first, first + _TEXTS_OF, closed="left"))
+        yield _Batch(own.with_columns(pl.col("order") - first), part[first : first + _TEXTS_OF], texts, candidates)
 
 
 class _Batch:

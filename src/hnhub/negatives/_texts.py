@@ -1,4 +1,4 @@
-"""Texts of documents by id, a batch at a time."""
+"""Texts of documents by id, for a part of a stage."""
 
 from pathlib import Path
 
@@ -6,22 +6,11 @@ import polars as pl
 
 from hnhub.records import contents
 
-__all__ = ["Texts"]
-
-_HELD_BYTES = 256 << 20
-"""A corpus file up to this size is read once; a larger one is scanned for each batch."""
+__all__ = ["texts_of"]
 
 
-class Texts:
-    """Looks up documents.parquet in memory that is bounded by a batch (or by a small corpus)."""
-
-    def __init__(self, documents: Path) -> None:
-        self._documents = pl.scan_parquet(documents)
-        if documents.stat().st_size <= _HELD_BYTES:
-            self._documents = self._documents.collect().lazy()
-
-    def of(self, document_ids: pl.Series) -> dict[str, str]:
-        """Document id -> its contents, for those that the corpus has."""
-        wanted = pl.LazyFrame({"document_id": document_ids.drop_nulls().unique()})
-        found = self._documents.join(wanted, on="document_id", how="semi").collect(engine="streaming")
-        return {document_id: contents(title, text) for document_id, title, text in found.iter_rows()}
+def texts_of(documents: Path, document_ids: pl.Series) -> dict[str, str]:
+    """Document id -> its contents, for those that documents.parquet has. Memory is bounded by what is asked for."""
+    wanted = pl.LazyFrame({"document_id": document_ids.drop_nulls().unique()})
+    found = pl.scan_parquet(documents).join(wanted, on="document_id", how="semi").collect(engine="streaming")
+    return {document_id: contents(title, text) for document_id, title, text in found.iter_rows()}

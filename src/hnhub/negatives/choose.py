@@ -2,9 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 from hnhub.errors import InputError, RuleBroken
 from hnhub.marks import REVIEWED, Marks
 from hnhub.negatives._eligible import Eligible, eligible_candidates
+from hnhub.negatives._in_order import in_parts
 from hnhub.negatives.cut import CUT_REASONS
 from hnhub.negatives.guard import REASONS
 from hnhub.records import METHODS, Drop, Recipe, Verdict
@@ -56,20 +59,22 @@ def make_negatives(
     totals, reasons = Counter[str](), Counter[str]()
     columns, ledger_columns = arrow_schema(NEGATIVES), arrow_schema(LEDGER)
     with (
+        TemporaryDirectory(prefix=".texts-", dir=out) as scratch,
         pq.ParquetWriter(out / "negatives.parquet", columns, compression="zstd") as writer,
         pq.ParquetWriter(out / "ledger.parquet", ledger_columns, compression="zstd") as ledger,
     ):
-        for rows, batch in eligible_candidates(
+        batches = eligible_candidates(
             candidates,
+            Path(scratch),
             method=method,
             documents=documents,
             queries=queries,
             qrels=qrels,
             recipe=recipe,
             chunked=chunked,
-        ):
+        )
+        for (rows, batch), judged in zip(batches, _judged(judgements, queries), strict=judgements is not None):
             said = {} if marks is None else marks.negatives
-            judged = _read_judgements(judgements, batch)
             columns_of, drops = _decide(batch, method, recipe, totals, judgements=judged, said=said)
             frame = rows.with_columns(columns_of)
             if recipe.promote == "positive":
@@ -91,25 +96,25 @@ def make_negatives(
     return _facts(method, totals, reasons, recipe)
 
 
-def _read_judgements(path: Path | None, batch: Sequence[Eligible]) -> dict[str, dict[str, _Judgement]] | None:
-    """By query id, and document id or generated text."""
+def _judged(path: Path | None, queries: Path) -> Iterator[dict[str, dict[str, _Judgement]] | None]:
+    """For each batch of queries, by query id, and document id or generated text."""
     if path is None:
-        return None
+        yield from repeat(None)
+        return
     if (columns := pl.read_parquet_schema(path)) != JUDGEMENTS:
         raise InputError(
             f"{path}: has the columns {', '.join(columns)}, not {', '.join(JUDGEMENTS)}", do="make it again"
         )
-    ids = pl.Series([one.query_id for one in batch], dtype=pl.String)
-    rows = pl.scan_parquet(path).filter(pl.col("query_id").is_in(ids.implode()))
-    found: dict[str, dict[str, _Judgement]] = {}
     names = ("query_id", pl.coalesce("document_id", "text"), "verdict", "reason", "detail")
-    for query_id, candidate, *judgement in rows.select(*names).collect().iter_rows():
-        found.setdefault(query_id, {})[candidate] = tuple(judgement)
-    return found
+    for _, rows in in_parts(path, pl.read_parquet(queries, columns=["query_id"])["query_id"]):
+        found: dict[str, dict[str, _Judgement]] = {}
+        for query_id, candidate, *judgement in rows.select(*names).iter_rows():
+            found.setdefault(query_id, {})[candidate] = tuple(judgement)
+        yield found
 
 
 def _decide(
-    batch: Sequence[Eligible],
+    batch: Iterable[Eligible],
     method: str,
     recipe: Recipe,
     totals: Counter[str],

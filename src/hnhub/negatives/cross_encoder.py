@@ -19,7 +19,7 @@ from hnhub.encode.devices import devices, token_budget
 from hnhub.errors import InputError
 from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
-from hnhub.negatives._texts import Texts
+from hnhub.negatives._texts import texts_of
 from hnhub.negatives.cut import cut
 from hnhub.negatives.mining import Mining
 from hnhub.progress import report
@@ -120,7 +120,7 @@ def _agreement(
     asked = read_queries(queries)
     sample = min(_QUERIES, max(1, len(asked) // _SHARE))
     rows = _merge(asked[:sample], sources, min(recipe.depth, _CANDIDATES))
-    rows = _with_texts(rows, documents, Texts(documents)).sort("order", -pl.col("label"), maintain_order=True)
+    rows = _with_texts(rows, documents).sort("order", -pl.col("label"), maintain_order=True)
     pairs = rows.select("query", "text").rows()
     scores = np.zeros((2, len(pairs)))
     for which, one in enumerate((exact, scorer)):
@@ -156,7 +156,7 @@ def _score_part(
     reference, scorers = find_reference(cross_encoder), load_scorers(cross_encoder, precision)
     frozen = read_queries(queries)
     asked = frozen[part]
-    rows = _with_texts(_merge(asked, sources, depth), documents, Texts(documents))
+    rows = _with_texts(_merge(asked, sources, depth), documents)
     journal = ScoreJournal(work, fingerprint({**reference.identity(), "dtype": scorers[0].dtype})[:16])
     provenance = Provenance(
         method="ce", model=reference.name, revision=reference.revision, corpus_revision=corpus_revision
@@ -223,8 +223,8 @@ def _merge(queries: pl.DataFrame, sources: Mapping[str, Path], depth: int) -> pl
     )
 
 
-def _with_texts(rows: pl.DataFrame, documents: Path, texts: Texts) -> pl.DataFrame:
-    known = texts.of(rows["document_id"])
+def _with_texts(rows: pl.DataFrame, documents: Path) -> pl.DataFrame:
+    known = texts_of(documents, rows["document_id"])
     for document_id in rows["document_id"]:
         if document_id not in known:
             raise InputError(

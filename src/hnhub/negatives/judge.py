@@ -74,6 +74,7 @@ def make_judgements(
     columns, shown = arrow_schema(JUDGEMENTS), SHOWN * recipe.negatives
     batches = eligible_candidates(
         candidates,
+        work / "texts",
         method=method,
         documents=documents,
         queries=queries,

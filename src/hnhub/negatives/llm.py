@@ -22,7 +22,7 @@ from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import Answer, LanguageModel, Request
 from hnhub.negatives._copies import generated_fault, is_copy
 from hnhub.negatives._parts import make_parts
-from hnhub.negatives._texts import Texts
+from hnhub.negatives._texts import texts_of
 from hnhub.negatives.cut import BY_GRADE
 from hnhub.negatives.mining import Mining
 from hnhub.progress import report
@@ -109,7 +109,7 @@ def _make_part(
     corpus_revision: str,
 ) -> dict[str, Any]:
     frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
-    batch = _batch(frozen[part], Texts(documents), documents)
+    batch = _batch(frozen[part], documents)
     by_id = {one.query_id: one for one in batch}
     totals = Counter[str](queries=len(batch))
     drops: list[Drop] = []
@@ -139,8 +139,8 @@ def _make_part(
     return {**{name: totals[name] for name in _COUNTED}, "dropped": dropped}
 
 
-def _batch(frozen: pl.DataFrame, texts: Texts, documents: Path) -> list[_Query]:
-    found = texts.of(frozen["positive_ids"].list.first())
+def _batch(frozen: pl.DataFrame, documents: Path) -> list[_Query]:
+    found = texts_of(documents, frozen["positive_ids"].list.first())
     batch = []
     for query_id, query, (positive_id, *_) in frozen.iter_rows():
         if positive_id not in found:

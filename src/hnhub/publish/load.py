@@ -18,9 +18,9 @@ from hnhub.publish.push_plan import dataset_folder
 from hnhub.records import METHODS
 from hnhub.rows.assemble import to_triplets
 from hnhub.rows.folder import Folder
-from hnhub.rows.texts import Texts, wanted_ids
 from hnhub.schema import SCORED, arrow_schema, features
 from hnhub.stages import file_sha256, read_record
+from hnhub.text.documents import Texts, wanted_ids
 
 __all__ = ["HardNegatives", "load_run"]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from hnhub.errors import InputError
 from hnhub.progress import report
 from hnhub.records import METHODS, Drop, Recipe, evaluation_splits
 from hnhub.rows.parquet import ShardWriter, write_parquet
-from hnhub.rows.texts import Positions, Texts, wanted_ids
 from hnhub.schema import (
     FROZEN_QUERIES,
     LEDGER,
@@ -29,6 +29,7 @@ from hnhub.schema import (
     triplet,
 )
 from hnhub.stages import facts_of
+from hnhub.text.documents import Positions, Texts, wanted_ids
 from hnhub.text.similarity import normalise
 
 __all__ = ["HELD_OUT", "distinct_positives", "join_scored", "make_rows", "to_triplets"]
@@ -195,11 +196,13 @@ def _left_out(frozen: pl.DataFrame, positives: int | None) -> dict[str, int]:
 
 def _write_queries(out: Path, frozen: pl.DataFrame, *, hide: bool) -> dict[str, dict[str, int]]:
     counts = {}
-    published = frozen.with_columns(pl.lit(None, pl.String).alias("query")) if hide else frozen
-    for split, rows in _by_split(published):
+    query = pl.lit(None, pl.String).alias("query") if hide else pl.col("query")
+    columns = [query if name == "query" else pl.col(name) for name in PUBLISHED_QUERIES]
+    for split in frozen["split"].unique(maintain_order=True):
+        places = (frozen["split"] == split).arg_true()
         with ShardWriter(out / "data" / "queries", split, PUBLISHED_QUERIES) as writer:
-            for part in rows.iter_slices(_BATCH):
-                writer.write(part.select(PUBLISHED_QUERIES.names()))
+            for at in range(0, len(places), _BATCH):
+                writer.write(frozen[places[at : at + _BATCH]].select(columns))
         counts[split] = {"rows": writer.rows, "num_bytes": writer.num_bytes}
     return counts
 
@@ -218,16 +221,18 @@ def _write_method(
     scored_writers: dict[str, ShardWriter] = {}
     triplet_writers: dict[str, ShardWriter] = {}
     columns = triplet(recipe.negatives)
-    without = dict.fromkeys(frozen["query_id"].to_list(), "no_candidates")
+    known = Positions(frozen["query_id"])
+    got = np.zeros(len(frozen), np.int8)  # by query: no candidates, candidates, a row
     with ExitStack() as stack:
         for split in frozen["split"].unique(maintain_order=True):
             scored_writers[split] = stack.enter_context(ShardWriter(out / "data" / f"{method}-scored", split, SCORED))
             if texts is not None:
                 triplet_writers[split] = stack.enter_context(ShardWriter(out / "data" / method, split, columns))
         done = 0
-        for frame, queries in _whole_queries(path, frozen):
+        for frame, places in _whole_queries(path, known):
+            queries = frozen[places]
             done += len(queries)
-            without |= dict.fromkeys(queries["query_id"].to_list(), "shortfall")
+            got[places] = 1
             for split, part in _by_split(queries):
                 candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
                 scored = join_scored(candidates, part, method, texts)
@@ -237,8 +242,7 @@ def _write_method(
                     keep_short=recipe.on_shortfall == "keep",
                     positives=recipe.positives,
                 )
-                for query_id in rows["query_id"]:
-                    without.pop(query_id, None)
+                got[known.find(rows["query_id"])] = 2
                 if texts is None:  # a dropped text may have been dropped because it copies a passage
                     scored = scored.filter(pl.col("document_id").is_not_null() | (pl.col("verdict") == "keep"))
                 if hide_query:
@@ -252,12 +256,14 @@ def _write_method(
         for config, writers in ((method, triplet_writers), (f"{method}-scored", scored_writers))
         if writers
     }
-    return counts, [Drop("rows", reason, method, query_id) for query_id, reason in without.items()]
+    without = np.flatnonzero(got < 2)
+    reasons = np.where(got[without] == 0, "no_candidates", "shortfall").tolist()
+    lost = zip(reasons, frozen["query_id"].gather(without), strict=True)
+    return counts, [Drop("rows", reason, method, query_id) for reason, query_id in lost]
 
 
-def _whole_queries(path: Path, frozen: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Batches of candidates that end where a query ends, each with the frozen queries (in order) that it is about."""
-    known = Positions(frozen["query_id"])
+def _whole_queries(path: Path, known: Positions) -> Iterator[tuple[pl.DataFrame, NDArray[np.int64]]]:
+    """Batches of candidates that end where a query ends, each with the places (ascending) of the queries that it is about."""
     before = -1
     for frame in _cut_between_queries(path):
         places = known.find(frame["query_id"])
@@ -267,7 +273,7 @@ def _whole_queries(path: Path, frozen: pl.DataFrame) -> Iterator[tuple[pl.DataFr
         if places[0] <= before or (np.diff(places) < 0).any():
             raise InputError(f"{path}: not in the order of the frozen queries", do="build this stage again")
         before = int(places[-1])
-        yield frame, frozen[np.unique(places)]
+        yield frame, np.unique(places)
 
 
 def _cut_between_queries(path: Path) -> Iterator[pl.DataFrame]:

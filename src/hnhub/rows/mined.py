@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from hnhub.rows.texts import Texts, wanted_ids
 from hnhub.schema import triplet
+from hnhub.text.documents import Texts, wanted_ids
 
 __all__ = ["make_mined"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hnhub import schema
 from hnhub.errors import InputError
-from hnhub.rows.texts import Positions, Texts, wanted_ids
+from hnhub.text.documents import Positions, Texts, wanted_ids
 
 ids = st.lists(st.text(max_size=6), unique=True, max_size=40)
 

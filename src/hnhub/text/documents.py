@@ -1,5 +1,6 @@
 """Documents' texts by id, in any order, without holding a corpus in memory."""
 
+import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from hnhub.errors import InputError
 from hnhub.records import contents
@@ -39,7 +41,7 @@ class Positions:
                 return
             self._seed += 1  # two ids share a hash: once in a blue moon
 
-    def find(self, ids: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def find(self, ids: pl.Series) -> NDArray[np.int64]:
         """The positions of these ids, -1 for null and for what is not among them."""
         if not len(self._ids):
             return np.full(len(ids), -1, dtype=np.int64)
@@ -52,13 +54,13 @@ class Texts:
     """The contents of some documents, in a file in `folder` that is mapped, not read.
 
     Only the wanted ids and some 40 bytes a document are held in memory. The caller removes `folder`. Raises InputError if
-    `documents` lacks a wanted id.
+    `documents` lacks a wanted id, unless some may be `lacking`.
     """
 
-    def __init__(self, documents: Path, wanted: pl.Series, folder: Path) -> None:
+    def __init__(self, documents: Path, wanted: pl.Series, folder: Path, *, lacking: bool = False) -> None:
         self._positions = Positions(wanted)
-        slots = np.full(len(wanted), -1, dtype=np.int64)
-        lengths: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = [np.zeros(1, dtype=np.int64)]
+        self._slots = np.full(len(wanted), -1, dtype=np.int64)
+        lengths: list[NDArray[np.int64]] = [np.zeros(1, dtype=np.int64)]
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "texts.bin"
         count = 0
@@ -74,23 +76,31 @@ class Texts:
                 encoded = [text.encode() for text in texts]
                 file.write(b"".join(encoded))
                 lengths.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-                slots[codes[kept]] = np.arange(count, count + len(kept))
+                self._slots[codes[kept]] = np.arange(count, count + len(kept))
                 count += len(kept)
-        if len(missing := np.flatnonzero(slots < 0)):
+        if len(missing := np.flatnonzero(self._slots < 0)) and not lacking:
             raise InputError(
                 f"{documents}: has no document {wanted[int(missing[0])]!r} ({len(missing)} such ids are named by queries or negatives)",
                 do="build the queries and negatives again from this corpus",
             )
-        self._slots = slots
-        offsets = pa.py_buffer(np.cumsum(np.concatenate(lengths)))
-        data = pa.py_buffer(b"")
+        self._mapped: mmap.mmap | None = None
         if path.stat().st_size:  # an empty file can't be mapped
-            with pa.memory_map(str(path)) as mapped:
-                data = mapped.read_buffer()
-        self._texts = pa.LargeStringArray.from_buffers(count, offsets, data)
+            with path.open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        offsets = pa.py_buffer(np.cumsum(np.concatenate(lengths)))
+        self._texts = pa.LargeStringArray.from_buffers(count, offsets, pa.py_buffer(self._mapped or b""))
 
     def gather(self, ids: pl.Series) -> pl.Series:
-        """The contents of each document, null where the id is null. The ids are among the wanted ones."""
+        """The contents of each document, null where the id is null or the document lacking. The ids are among the wanted ones."""
         codes = self._positions.find(ids)
-        slots = pa.array(self._slots[codes] if len(self._slots) else codes, mask=codes < 0)
-        return pl.Series("text", self._texts.take(slots), dtype=pl.String)
+        slots = np.where(codes < 0, -1, self._slots[codes] if len(self._slots) else codes)
+        found = self._texts.take(pa.array(slots, mask=slots < 0))
+        if self._mapped:  # pages that were read count as this process's memory until they are given back
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+        return pl.Series("text", found, dtype=pl.String)
+
+    def of(self, ids: pl.Series) -> dict[str, str]:
+        """Document id -> its contents, for those that the corpus has."""
+        distinct = ids.drop_nulls().unique()
+        pairs = zip(distinct.to_list(), self.gather(distinct).to_list(), strict=True)
+        return {document_id: text for document_id, text in pairs if text is not None}
