@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 BEIR = HERE.parents[1] / "shared" / "data" / "beir"
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "bm25": ("--docs", "10000", "--queries", "2000", "--repeats", "3"),
+    "bm25_scripts": ("--megabytes", "3"),
     "encode": ("--texts", "32", "--runs", "3", "--documents", "20000", "--queries", "400"),
     "cross_encode": ("--pairs", "80", "--runs", "3", "--quality-queries", "0"),
     "llm_client": ("--seconds", "2", "--rounds", "3"),

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from hnhub.bm25.languages import stop_words
 from hnhub.records import BM25Settings
 
-__all__ = ["analyze", "expand"]
+__all__ = ["UNSPACED", "analyze", "expand", "fold"]
 
 # Scripts written without spaces, and Hangul, whose particles stick to words: Han, Hiragana, Katakana, Hangul, Thai, Lao, Khmer,
 # Burmese. As Lucene's CJKAnalyzer has it, a run's terms are the pairs of neighbouring characters.
-_UNSPACED = (
+UNSPACED = (
     (0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3041, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3),
     (0xF900, 0xFAFF), (0x20000, 0x3FFFD), (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF),
 )  # fmt: skip
+_FIRST_UNSPACED = "\u0e00"
 _ENGLISH = ("porter", "english")
 _ELIDING = ("catalan", "french", "italian")
 # Shown as nothing, so nothing to a reader's eye: soft hyphen, joiners, direction marks, byte order mark.
@@ -39,7 +40,9 @@ def analyze(text: str, settings: BM25Settings) -> list[str]:
 
 def expand(words: Sequence[str], settings: BM25Settings) -> list[list[str]]:
     """The terms that each word stands for: mostly one, none for a stop word, several for a run of Chinese or Thai."""
-    pieces = [[word] if word.isascii() else _words(word, settings) for word in words]
+    # Folded together: a line break stays one, and nothing composes with it.
+    others = iter(_folded("\n".join(word for word in words if not word.isascii()), settings).split("\n"))
+    pieces = [[word] if word.isascii() else _cut(next(others)) for word in words]
     plain = _plain(settings)
     kept = [[piece for piece in map(plain, word) if piece] for word in pieces]
     if settings.stemmer is None:
@@ -51,9 +54,18 @@ def expand(words: Sequence[str], settings: BM25Settings) -> list[list[str]]:
 
 
 def _words(text: str, settings: BM25Settings) -> list[str]:
-    text = _fold(text)
-    if settings.stemmer is None or settings.stemmer in _ENGLISH:
-        text = _without_accents(text)
+    return _cut(_folded(text, settings))
+
+
+def _folded(text: str, settings: BM25Settings) -> str:
+    text = fold(text)
+    return _without_accents(text) if settings.stemmer is None or settings.stemmer in _ENGLISH else text
+
+
+def _cut(text: str) -> list[str]:
+    """The words of a folded text, runs without spaces as pairs."""
+    if text.isalpha() and max(text) < _FIRST_UNSPACED:
+        return [text]
     word, character = _patterns()
     found: list[str] = []
     for match in word.finditer(text):
@@ -62,7 +74,7 @@ def _words(text: str, settings: BM25Settings) -> list[str]:
     return found
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Compatibility forms and case folded away."""
     if text.isascii():
         return text.lower()
@@ -85,7 +97,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     A word: letters, marks, digits and underscores; ' and . between letters, . and , between digits (UAX #29).
     """
     marks = "".join(chr(code) for code in range(0x300, 0x1F000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
-    shown = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNSPACED)
+    shown = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
     unspaced = rf"(?![{marks}]|[\W_])[{shown}]"
     letter = rf"[^\W\d_]|[{marks}]"
     inside = rf"(?<={letter})['.](?={letter})|(?<=\d)[.,](?=\d)"

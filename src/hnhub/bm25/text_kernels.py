@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnhub.bm25.jit import compiled
+from hnhub.bm25.unspaced import AM, LETTER, MARK, SEPARATOR, STOP
 
-__all__ = ["BYTES", "intern", "rehash", "tokenize"]
+__all__ = ["BYTES", "intern", "rehash", "tokenize", "unspaced_terms"]
 
 
 def _byte_table() -> NDArray[np.uint8]:
@@ -134,14 +135,220 @@ def _only_underscores(pool, start, length):
     return at == start + length
 
 
+@compiled()
+def _wide(data, at):
+    """The character of three bytes that begins here."""
+    return (np.int64(data[at] & 0x0F) << 12) | (np.int64(data[at + 1] & 0x3F) << 6) | np.int64(data[at + 2] & 0x3F)
+
+
+@compiled()
+def _decode(data, at, stop):
+    """The character at a byte and how many bytes it has: (0, 1) for all but those of three bytes."""
+    if data[at] & 0xF0 == 0xE0 and at + 2 < stop and data[at + 1] & 0xC0 == 0x80 and data[at + 2] & 0xC0 == 0x80:
+        return _wide(data, at), 3
+    return 0, 1
+
+
+@compiled()
+def _add(slots, pool, starts, count, key, length, tokens, written):
+    """Append the word that lies behind the table's last one to the tokens, to the table too if it is new.
+
+    `key` is that of a short word. Returns (words in the table, tokens written).
+    """
+    tail = starts[count]
+    if length > 8:
+        key = _long_key(pool, tail, tail + length)
+    slot = _find(slots, pool, starts, key, pool, tail, length)
+    if slots[slot + 1] == _0:
+        count += 1
+        slots[slot] = key
+        slots[slot + 1] = np.uint64(count)
+        starts[count] = tail + length
+    tokens[written] = np.int32(np.int64(slots[slot + 1]) - 1)
+    return count, written + 1
+
+
+@compiled()
+def _enter(slots, pool, starts, count, words, start, stop, tokens, written):
+    """`_add` for a word that lies elsewhere."""
+    length = stop - start
+    key = _0
+    if length > 8:
+        key = _long_key(words, start, stop)
+    else:
+        for i in range(start, stop):
+            key = (key << _8) | np.uint64(words[i])
+    slot = _find(slots, pool, starts, key, words, start, length)
+    if slots[slot + 1] == _0:
+        tail = starts[count]
+        for i in range(length):
+            pool[tail + i] = words[start + i]
+        count += 1
+        slots[slot] = key
+        slots[slot + 1] = np.uint64(count)
+        starts[count] = tail + length
+    tokens[written] = np.int32(np.int64(slots[slot + 1]) - 1)
+    return count, written + 1
+
+
+@compiled()
+def _stretch(data, at, stop, kinds):
+    """What reaches to the next separator: (its end, whether machine code knows how to cut it, whether there is an AM in it)."""
+    plain, widens = True, False
+    before = SEPARATOR  # then 0 after ASCII, or the kind of the character before
+    while at < stop:
+        if data[at] < 0x80:
+            before, at = 0, at + 1
+            continue
+        code, size = _decode(data, at, stop)
+        kind = np.int64(kinds[code])
+        if kind == SEPARATOR:
+            break
+        # A mark that joins words, one that belongs to no letter, one that Unicode would put elsewhere.
+        if (
+            kind == 0
+            or (kind == STOP and before == 0)
+            or (kind >= AM and before <= STOP)
+            or (kind > MARK and before > kind)
+        ):
+            plain = False
+        widens |= kind == AM
+        before, at = kind, at + size
+    return at, plain, widens
+
+
+@compiled()
+def _widen(data, at, stop, kinds, wide):
+    """Write a stretch with each AM as a mark and a letter: U+0E33 is U+0E4D and U+0E32, U+0EB3 is U+0ECD and U+0EB2."""
+    written = 0
+    while at < stop:
+        code, size = _decode(data, at, stop)
+        if data[at] >= 0x80 and kinds[code] == AM:
+            for part in (code + 0x1A, code - 1):
+                wide[written], wide[written + 1] = 0xE0, 0x80 | ((part >> 6) & 0x3F)
+                wide[written + 2] = 0x80 | (part & 0x3F)
+                written += 3
+        else:
+            for i in range(size):
+                wide[written + i] = data[at + i]
+            written += size
+        at += size
+    return written
+
+
+@compiled()
+def _cut(slots, pool, starts, count, data, at, stop, kinds, tokens, written):
+    """Append what a plain stretch consists of: ASCII words, and the pairs of neighbouring letters of scripts without spaces.
+
+    All its characters beyond ASCII have three bytes.
+    """
+    while at < stop:
+        begin, tail = at, starts[count]
+        key = _0
+        while at < stop and data[at] < 0x80:
+            byte = BYTES[data[at]]
+            pool[tail + at - begin] = byte if byte > 1 else data[at]
+            key = (key << _8) | np.uint64(pool[tail + at - begin])
+            at += 1
+        if at > begin and not _only_underscores(pool, tail, at - begin):
+            count, written = _add(slots, pool, starts, count, key, at - begin, tokens, written)
+        letters = before = last = 0
+        stopped = False
+        while at < stop and data[at] >= 0x80 and not stopped:
+            kind = kinds[_wide(data, at)]
+            if kind == STOP:
+                stopped = True
+            elif kind == LETTER:
+                if letters > 1:
+                    count, written = _enter(slots, pool, starts, count, data, before, at, tokens, written)
+                before, last = last, at
+                letters += 1
+            at += 3
+        if letters > 0:
+            first, end = before if letters > 1 else last, at - 3 if stopped else at
+            count, written = _enter(slots, pool, starts, count, data, first, end, tokens, written)
+    return count, written
+
+
+@compiled()
+def _run_end(data, at, stop, table):
+    """Where a run that has a character of three bytes here ends."""
+    while at < stop:
+        byte = table[data[at]]
+        if byte <= 1:
+            if byte == 0 or at + 1 == stop:
+                break
+            after = table[data[at + 1]]
+            if after <= 1 or not _joins(data[at], table[data[at - 1]], after):
+                break
+        at += 1
+    return at
+
+
+@compiled()
+def _has_mark_beside(data, at, stop):
+    """Whether an ASCII mark stands beside a character beyond ASCII, where only Python knows whether it joins them."""
+    found = False
+    for i in range(at + 1, stop - 1):
+        found |= data[i] < 0x2F and (data[i - 1] >= 0x80 or data[i + 1] >= 0x80)  # in a run only ' , and . are below
+    return found
+
+
+@compiled()
+def _split(slots, pool, starts, count, data, at, stop, kinds, scratch, tokens, written):
+    """Append the words of a run with characters of three bytes; a stretch of it that only Python can cut stays one word."""
+    whole = _has_mark_beside(data, at, stop)
+    while at < stop:
+        end, plain, widens = _stretch(data, at, stop, kinds)
+        if whole:
+            end, plain = stop, False
+        if plain and widens:
+            size = _widen(data, at, end, kinds, scratch)
+            count, written = _cut(slots, pool, starts, count, scratch, 0, size, kinds, tokens, written)
+        elif plain:
+            count, written = _cut(slots, pool, starts, count, data, at, end, kinds, tokens, written)
+        elif end > at:
+            for i in range(at, end):
+                byte = BYTES[data[i]]
+                scratch[i - at] = byte if byte > 1 else data[i]
+            count, written = _enter(slots, pool, starts, count, scratch, 0, end - at, tokens, written)
+        at = end
+        if at < stop:  # the separator
+            at += _decode(data, at, stop)[1]
+    return count, written
+
+
+@compiled(f"bool_[::1]({_BYTES}, {_OFFSETS}, uint8[::1])")
+def unspaced_terms(pool, starts, kinds):
+    """Which words are one or two letters of a script without spaces with their marks: those are terms as they stand."""
+    found = np.zeros(starts.size - 1, np.bool_)
+    for word in range(found.size):
+        at, stop = starts[word], starts[word + 1]
+        if pool[at] < 0xE0:
+            continue
+        end, plain, _ = _stretch(pool, at, stop, kinds)
+        plain &= end == stop
+        letters = 0
+        while plain and at < stop:
+            plain = pool[at] >= 0x80
+            if plain:
+                kind = kinds[_wide(pool, at)]
+                plain = kind == LETTER or kind >= MARK
+                letters += kind == LETTER
+            at += 3
+        found[word] = plain and letters <= 2
+    return found
+
+
 @compiled(
     f"UniTuple(int64, 3)({_BYTES}, {_OFFSETS}, uint8[::1], uint64[::1], uint8[::1], int64[::1],"
-    " int32[::1], int64[::1], int64, int64, int64)"
+    " int32[::1], int64[::1], int64, int64, int64, uint8[::1], uint8[::1])"
 )
-def tokenize(data, offsets, table, slots, pool, starts, tokens, ends, text, count, written):
+def tokenize(data, offsets, table, slots, pool, starts, tokens, ends, text, count, written, kinds, scratch):
     """Split texts into words, number the words by first appearance.
 
-    `data[offsets[i]:offsets[i + 1]]` is text i. Appends the words' numbers to `tokens`, and where text i ends in it to
+    A run with characters beyond ASCII is one word that Python cuts later, but where `kinds` says how (`unspaced.kinds`).
+    `scratch` has room for twice the longest text. `data[offsets[i]:offsets[i + 1]]` is text i. Appends the words' numbers to `tokens`, and where text i ends in it to
     `ends[i]`. Returns (next text, words in the table, tokens written): it stops before a text for which the table might
     get too full; call it again from there with larger slots.
     """
@@ -159,31 +366,26 @@ def tokenize(data, offsets, table, slots, pool, starts, tokens, ends, text, coun
                 byte = table[data[at]]
                 if byte == 1:
                     inside = length > 0 and at + 1 < stop and table[data[at + 1]] > 1
-                    if inside and _joins(data[at], pool[tail + length - 1], table[data[at + 1]]):
-                        byte = data[at]
-                    else:
-                        byte = np.uint8(0)
+                    joins = inside and _joins(data[at], pool[tail + length - 1], table[data[at + 1]])
+                    byte = data[at] if joins else np.uint8(0)
+                elif byte >= 0xE0 and kinds[_decode(data, at, stop)[0]] != 0:
+                    begin, at = at - length, _run_end(data, at, stop, table)
+                    count, written = _split(
+                        slots, pool, starts, count, data, begin, at, kinds, scratch, tokens, written
+                    )
+                    tail = starts[count]
+                    length = 0
+                    key = _0
+                    continue
             at += 1
             if byte != 0:
                 pool[tail + length] = byte
                 length += 1
                 key = (key << _8) | np.uint64(byte)
             elif length > 0:
-                if pool[tail] == 95 and _only_underscores(pool, tail, length):
-                    length = 0
-                    key = _0
-                    continue
-                if length > 8:
-                    key = _long_key(pool, tail, tail + length)
-                slot = _find(slots, pool, starts, key, pool, tail, length)
-                if slots[slot + 1] == _0:
-                    count += 1
-                    slots[slot] = key
-                    slots[slot + 1] = np.uint64(count)
-                    tail += length
-                    starts[count] = tail
-                tokens[written] = np.int32(np.int64(slots[slot + 1]) - 1)
-                written += 1
+                if pool[tail] != 95 or not _only_underscores(pool, tail, length):
+                    count, written = _add(slots, pool, starts, count, key, length, tokens, written)
+                    tail = starts[count]
                 length = 0
                 key = _0
         ends[text] = written

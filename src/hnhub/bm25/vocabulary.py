@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from hnhub.bm25 import text_kernels as kernels
 from hnhub.bm25.analysis import expand
+from hnhub.bm25.unspaced import kinds
 from hnhub.records import BM25Settings
 
 __all__ = ["Terms", "Tokens", "Vocabulary", "WordTable", "read_words", "to_arrow"]
+
+_REMEMBERED, _REMEMBERED_BYTES = 1 << 21, 1 << 27
+"""Words whose terms are remembered, and their bytes: a corpus without spaces may have a new word in every line."""
 
 _Number = TypeVar("_Number", np.uint8, np.int64)
 
@@ -84,6 +88,12 @@ class Terms:
     starts: NDArray[np.int64]
     terms: NDArray[np.int32]
 
+    def of(self, words: NDArray[np.int32]) -> "Terms":
+        """What these words stand for, in their order."""
+        counts = np.diff(self.starts)[words]
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return Terms(starts, self.terms[np.arange(starts[-1]) + np.repeat(self.starts[words] - starts[:-1], counts)])
+
     def room(self, tokens: NDArray[np.int32]) -> int:
         """At least as many terms as these words stand for."""
         lengths = np.diff(self.starts)
@@ -93,35 +103,39 @@ class Terms:
 
 
 class Vocabulary:
-    """The terms of an index. Plain ASCII words are remembered, so that each is stemmed once."""
+    """The terms of an index. What words stand for is remembered, so that each is folded and stemmed once."""
 
     def __init__(self, settings: BM25Settings, terms: WordTable | None = None) -> None:
         self.settings = settings
         self.terms = terms or WordTable()
         self._fixed = terms is not None
+        self._forget()
+
+    def _forget(self) -> None:
         self._words = WordTable()
-        self._term_of: NDArray[np.int32] = np.empty(0, np.int32)
+        self._known = Terms(np.zeros(1, np.int64), np.empty(0, np.int32))
 
     def translate(self, words: WordTable) -> Terms:
         """The terms of a chunk's words. New terms are added in the order of words, unless the index is finished."""
         pool, starts, _ = words.arrays()
-        is_ascii = ~_any_high(pool, starts)
-        ascii_terms = self._ascii_terms(*_select(pool, starts, is_ascii))
-        counts, terms = self._expand(_decode(*_select(pool, starts, ~is_ascii)))
-        return _merge(is_ascii, ascii_terms, counts, terms)
-
-    def _ascii_terms(self, pool: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The term of each ASCII word, or -1: it has no more than one."""
+        single = kernels.unspaced_terms(pool, starts, kinds())
         if self.settings.stemmer is None and self.settings.stop_words is None:
-            return self._number(pool, starts)
-        known = self._words.count
+            single |= ~_any_high(pool, starts)
+        numbers = self._number(*_select(pool, starts, single))
+        return _merge(single, numbers, self._remembered(*_select(pool, starts, ~single)))
+
+    def _remembered(self, pool: NDArray[np.uint8], starts: NDArray[np.int64]) -> Terms:
+        """The terms of words that Python folds, cuts and stems."""
+        if self._words.count > _REMEMBERED or len(self._words.pool) > _REMEMBERED_BYTES:
+            self._forget()
+        before = self._words.count
         numbers = self._words.add(pool, starts)
         all_words, all_starts, _ = self._words.arrays()
-        counts, terms = self._expand(_decode(all_words, all_starts[known:]))
-        new = np.full(len(counts), -1, np.int32)
-        new[counts > 0] = terms
-        self._term_of = np.concatenate([self._term_of, new])
-        return self._term_of[numbers]
+        counts, terms = self._expand(_decode(all_words, all_starts[before:]))
+        known = self._known
+        ends = known.starts[-1] + np.cumsum(counts)
+        self._known = Terms(np.concatenate([known.starts, ends]), np.concatenate([known.terms, terms]))
+        return self._known.of(numbers)
 
     def _expand(self, words: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """How many terms each word stands for, and the terms."""
@@ -136,10 +150,12 @@ class Vocabulary:
 def read_words(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Tokens:
     """Split texts (UTF-8 bytes, and where each starts and ends) into words. Releases the GIL."""
     size = int(offsets[-1] - offsets[0])
-    table = WordTable(1 << min(17, max(10, (size // 32).bit_length())), size + 1)
-    # Not touched beyond what is written, so the operating system gives no memory for the rest.
+    # Neither is touched beyond what is written, so the operating system gives no memory for the rest. A letter of three bytes
+    # may be in two pairs, and twice as long there.
+    table = WordTable(1 << min(17, max(10, (size // 32).bit_length())), 4 * size + 1)
     tokens = np.empty(size // 2 + len(offsets), np.int32)
     ends = np.empty(len(offsets) - 1, np.int64)
+    scratch = np.empty(2 * int(np.diff(offsets).max(initial=0)), np.uint8)
     text = written = 0
     while True:
         text, table.count, written = kernels.tokenize(
@@ -154,6 +170,8 @@ def read_words(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Tokens:
             text,
             table.count,
             written,
+            kinds(),
+            scratch,
         )
         if text == len(ends):
             return Tokens(table, tokens[:written], ends)
@@ -206,15 +224,13 @@ def _decode(pool: NDArray[np.uint8], starts: NDArray[np.int64]) -> list[str]:
     return [data[start:stop].decode("utf-8", "replace") for start, stop in bounds]
 
 
-def _merge(
-    is_ascii: NDArray[np.bool_], ascii_terms: NDArray[np.int32], counts: NDArray[np.int64], terms: NDArray[np.int32]
-) -> Terms:
-    """Put the terms of ASCII words (one each or -1) and of other words (as many as `counts`) in the words' order."""
-    lengths = np.ones(len(is_ascii), np.int64)
-    lengths[~is_ascii] = counts
+def _merge(single: NDArray[np.bool_], numbers: NDArray[np.int32], others: Terms) -> Terms:
+    """Put the words that are one term each and the other ones in the words' order."""
+    lengths = np.ones(len(single), np.int64)
+    lengths[~single] = np.diff(others.starts)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     merged = np.empty(int(starts[-1]), np.int32)
-    from_ascii = np.repeat(is_ascii, lengths)
-    merged[from_ascii] = ascii_terms
-    merged[~from_ascii] = terms
+    from_single = np.repeat(single, lengths)
+    merged[from_single] = numbers
+    merged[~from_single] = others.terms
     return Terms(starts, merged)
