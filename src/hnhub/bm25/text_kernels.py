@@ -201,7 +201,7 @@ def _stretch(data, at, stop, kinds):
             before, at = 0, at + 1
             continue
         code, size = _decode(data, at, stop)
-        kind = np.int64(kinds[code])
+        kind = int(kinds[code])
         if kind == SEPARATOR:
             break
         # A mark that joins words, one that belongs to no letter, one that Unicode would put elsewhere.
