@@ -28,18 +28,20 @@ BENCHMARKS: Mapping[str, Sequence[str]] = {
     "bm25_scripts": ("--megabytes", "3"),
     "encode": ("--texts", "32", "--runs", "3", "--documents", "20000", "--queries", "400"),
     "cross_encode": ("--pairs", "80", "--runs", "3", "--quality-queries", "0"),
-    "llm_client": ("--seconds", "2", "--rounds", "3"),
+    "llm_client": ("--seconds", "2", "--rounds", "2"),
     "assemble": ("--rows", "20000", "--runs", "3"),
     "evaluate": ("--queries", "2000", "--rounds", "3"),
-    "mine": ("--beir", str(BEIR), "--corpora", "cranfield", "--runs", "3")
+    "mine": ("--beir", str(BEIR), "--corpora", "cranfield", "--runs", "2")
     if BEIR.exists()
     else ("--made", "2000", "--runs", "2"),
     "scored": ("--queries", "6000", "12000"),
     "view": ("--queries", "1000"),
+    "recipes/run": ("--arm", "plain", "--corpus", "cranfield", "--seeds", "1", "--out", "{folder}/recipes", "--time"),
 }
+"""File -> its arguments; {folder} is a temporary one."""
 PACKAGES = (
     "numpy", "numba", "polars", "pyarrow", "datasets", "torch", "sentence-transformers", "transformers", "httptools", "bm25s",
-    "tantivy", "huggingface_hub", "openai", "pytrec-eval-terrier", "pandas",
+    "rank-bm25", "tantivy", "faiss-cpu", "huggingface_hub", "openai", "pytrec-eval-terrier", "ranx", "pandas",
 )  # fmt: skip
 HEAD = """Written by `make bench` (`bench/performance.py`), never by hand: hnhub against the peers that are installed, in turns within
 one run, small enough to take minutes. Figures are medians; a ratio is the peer's over hnhub's, of the same round. A busy machine moves
@@ -53,7 +55,8 @@ def run(name: str) -> tuple[list[dict[str, Any]], str | None]:
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl"
         rows.touch()
-        command = [sys.executable, str(HERE / f"{name}.py"), *BENCHMARKS[name]]
+        arguments = [argument.format(folder=folder) for argument in BENCHMARKS[name]]
+        command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
         try:
             done = subprocess.run(
                 command,

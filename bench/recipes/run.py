@@ -3,6 +3,7 @@
     python bench/recipes/run.py                    # all arms with static embeddings, then writes docs/recipes.md's table
     python bench/recipes/run.py --model minilm --arm best-merge-0.5 --seeds 1
     python bench/recipes/run.py --table            # only the table, from what was measured
+    python bench/recipes/run.py --time --arm plain --out /tmp/once   # only how long the arms take, without the table
 
 It goes on where it was stopped; what is measured lies in runs/recipes. The corpora are read from ../shared/data/beir, or --beir.
 """
@@ -27,6 +28,7 @@ from arms import ARMS, MOST_PASSES, PLAIN, RATES, STEPS, Arm
 from corpora import BEIR, Material, material
 from tables import write_page
 
+from _common import compared
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.home import home
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"))
     parser.add_argument("--beir", type=Path, default=BEIR)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--time", action="store_true")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     if not given.table:
@@ -63,7 +66,8 @@ def main() -> None:
         for seed in range(given.seeds):
             for corpus in corpora:
                 _measure(given, corpus, source, seed)
-    write_page(given.out)
+    if not given.time:
+        write_page(given.out)
 
 
 def _model(name: str, out: Path) -> str:
@@ -104,7 +108,10 @@ def _measure(given: argparse.Namespace, corpus: Material, source: str, seed: int
         start = time.monotonic()
         stage = scores / arm.name / f"seed-{seed}"
         done = _trained(stage, corpus, source, arm, given.model, seed, searched)
-        print(f"{given.model} {corpus.name} {arm.name} {seed}: {done} ({time.monotonic() - start:.0f} s)", flush=True)
+        seconds = time.monotonic() - start
+        print(f"{given.model} {corpus.name} {arm.name} {seed}: {done} ({seconds:.0f} s)", flush=True)
+        what = f"The recipe lab's arm {arm.name} on {corpus.name}, {given.model}: dataset, {done['steps']} steps, evaluation"
+        compared(what, [seconds], unit="s")
 
 
 def _trained(

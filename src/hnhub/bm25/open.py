@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _ENGINE_VERSION = 2
 """Goes up when the same documents and settings would give another index."""
 _RECORD = "index.json"
-_CHUNK_ROWS = 8192
+_CHUNK_ROWS = 2048
 _KEPT_OPEN = 2
 _opened: "dict[Path, tuple[tuple[object, int], BM25Index]]" = {}
 """Indexes that this process has opened: a build opens one once."""
