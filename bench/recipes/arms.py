@@ -8,7 +8,8 @@ __all__ = ["ARMS", "MOST_PASSES", "PLAIN", "RATES", "STEPS", "Arm"]
 
 STEPS, MOST_PASSES = {"static": 40, "minilm": 20}, 20
 
-RATES = {"static": 0.02, "minilm": 2e-5}
+RATES = {"static": 0.02, "minilm": 5e-5}
+"""Learning rates. MiniLM's is above `train`'s 2e-5, since it has so few steps here."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Arm:
     """Times the usual learning rate."""
     decontaminate: bool = False
     long: bool = False
-    """As many steps as `hnhub train` takes, about 120, in place of `STEPS`."""
+    """As many steps as `hnhub train` takes, about 120, in place of `STEPS`; static vectors alone, MiniLM would take an hour."""
     seeds: int = 1
     """How many at most."""
     only: str | None = None
@@ -59,35 +60,39 @@ _DEFAULT: Mapping[str, Any] = {**_ALL, "negatives": 5, "long": True}
 ARMS: tuple[Arm, ...] = (
     _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone", seeds=3),
     _arm("default", "plain", "what `train` does: all positives, 5 of BM25's best, 120 steps", **_DEFAULT, seeds=3),
-    _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1),
+    _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1, seeds=3),
     _arm("all-positives", "positives", "a row for each positive", **_ALL, seeds=3),
-    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair"),
-    _arm("hard-1", "hard negatives", "1 of BM25's best", negatives=1),
+    _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair", seeds=3),
+    _arm("hard-1", "hard negatives", "1 of BM25's best", negatives=1, seeds=3),
     _arm("hard-3", "hard negatives", "3 of BM25's best", negatives=3, seeds=3),
-    _arm("hard-5", "hard negatives", "5 of BM25's best", negatives=5),
-    _arm("random-3", "hard negatives", "3 drawn from BM25's best 100", negatives=3, dataset="random"),
-    _arm("stratified-3", "hard negatives", "3 of three strata of BM25's best 100", negatives=3, dataset="stratified"),
-    _arm("cut-3", "hard negatives", "3 of BM25's best, cut at .95 of the positive's score", negatives=3, dataset="cut"),
-    _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield"),
+    _arm("hard-5", "hard negatives", "5 of BM25's best", negatives=5, seeds=3),
+    _arm("random-3", "hard negatives", "3 drawn from BM25's best 100", negatives=3, dataset="random", seeds=3),
+    _arm("stratified-3", "hard negatives", "3 of three strata of BM25's best 100", negatives=3, dataset="stratified", seeds=3),
+    _arm("cut-3", "hard negatives", "3 of BM25's best, cut at .95 of the positive's score", negatives=3, dataset="cut", seeds=3),
+    _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield", seeds=3),
     _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none"),
-    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar"),
-    _arm("hard-1-similar", "false negatives", "the same with 1 of BM25's best", masking="similar", negatives=1),
+    _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar", seeds=3),
+    _arm("hard-1-similar", "false negatives", "the same with 1 of BM25's best", masking="similar", negatives=1, seeds=3),
     _arm("mix", "loss", "ranking and KL from BM25's scores, 8 spread candidates", loss="mix", **_TAUGHT, seeds=3),
     _arm("kl", "loss", "KL alone", loss="kl", **_TAUGHT, seeds=3),
-    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT),
-    _arm("long", "steps", "120 steps", long=True),
+    _arm("margin-mse", "loss", "MarginMSE alone", loss="margin-mse", **_TAUGHT, seeds=3),
+    _arm("long", "steps", "120 steps", long=True, seeds=3),
     _arm("warm", "temperature", "temperature .1", temperature=0.1),
     _arm("rate-quarter", "learning rate", "a quarter of the usual rate", rate=0.25),
     _arm("rate-double", "learning rate", "twice the usual rate", rate=2.0),
     _arm("merge", "merge", "half of the base in the weights", merge=0.5, seeds=3),
     _arm("all-merge", "together", "all positives, half of the base", **_ALL, merge=0.5, seeds=3),
     _arm("default-merge", "together", "`default`, half of the base", **_DEFAULT, merge=0.5, seeds=3),
+    _arm("default-0", "together", "`default` without hard negatives", **{**_DEFAULT, "negatives": 0}, seeds=3),
+    _arm("default-1", "together", "`default` with 1 hard negative", **{**_DEFAULT, "negatives": 1}, seeds=3),
+    _arm("default-similar", "together", "`default`, masked too: what the base finds nearer", **_DEFAULT, masking="similar", seeds=3),
+    _arm("default-similar-merge", "together", "the same, half of the base", **_DEFAULT, masking="similar", merge=0.5, seeds=3),
     _arm("default-mix", "together", "`default` with `mix`", **_DEFAULT, loss="mix"),
     _arm("default-mix-merge", "together", "`default` with `mix`, half of the base", **_DEFAULT, loss="mix", merge=0.5),
-    _arm("default-clean", "together", "`default`, decontaminated", **_DEFAULT, decontaminate=True),
-    _arm("default-merge-clean", "together", "`default-merge`, decontaminated", **_DEFAULT, merge=0.5, decontaminate=True),
+    _arm("default-clean", "together", "`default`, decontaminated", **_DEFAULT, decontaminate=True, seeds=3),
+    _arm("default-merge-clean", "together", "`default-merge`, decontaminated", **_DEFAULT, merge=0.5, decontaminate=True, seeds=3),
     _arm("all-mix-merge", "together", "all positives, mix with 8 at temperature .1, half of the base", **_BEST, **_ALL, merge=0.5, seeds=3),
     _arm("all-mix", "together", "all positives, mix with 8 at temperature .1", **_BEST, **_ALL),
-    _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles"),
+    _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles", seeds=3),
     _arm("both", "titles", "all-mix-merge on judged queries and titles", **_BEST, **_ALL, merge=0.5, dataset="top+titles", seeds=3),
 )  # fmt: skip

@@ -128,11 +128,12 @@ def _trained(
     }
     settings = settings_for(source, **options)
     checked = _checked(corpus, arm, settings.scored, settings.candidates, seed if settings.candidates else 0)
-    if not arm.long:
+    if not arm.long or kind == "minilm":
         rows = checked.data.rows
         seen = rows.height if settings.positives == "all" and settings.loss != "lsepair" else rows["query"].n_unique()
-        passes = min(MOST_PASSES, max(1, math.ceil(STEPS[kind] * settings.batch / seen)))
-        settings = replace(settings, epochs=float(passes))
+        passes = STEPS[kind] * settings.batch / seen
+        whole = float(min(MOST_PASSES, max(1, math.ceil(passes))))
+        settings = replace(settings, epochs=min(passes, whole) if kind == "minilm" else whole)
     contaminated = checked.contaminated[corpus.test.corpus]
     parts = {
         "test": corpus.test.revision,

@@ -23,6 +23,8 @@ __all__ = [
     "QRELS",
     "QUERIES",
     "SCORED",
+    "SCORED_BEFORE",
+    "SCORES",
     "arrow_schema",
     "features",
     "triplet",
@@ -121,6 +123,9 @@ PUBLISHED_QUERIES = _schema(
         "provenance": PROVENANCE,
     }
 )
+SCORES = ("bm25_score", "dense_score", "ce_score")
+"""What the scorers of a build gave a candidate, whichever method it is a candidate of."""
+
 SCORED = _schema(
     {
         "query_id": pl.String,
@@ -130,12 +135,15 @@ SCORED = _schema(
         "label": pl.Int8,
         "rank": pl.Int32,
         "score": pl.Float64,
+        **dict.fromkeys(SCORES, pl.Float64()),
         "verdict": pl.String,
         "reason": pl.String,
         "position": pl.Int32,
         "provenance": PROVENANCE,
     }
 )
+SCORED_BEFORE = _schema({name: dtype for name, dtype in SCORED.items() if name not in SCORES})
+"""Of datasets that were published before there were `SCORES`."""
 
 
 def triplet(negatives: int) -> pl.Schema:

@@ -1,14 +1,18 @@
 """Another selection from published scores is the one that a build would have made."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 import hnhub
-from hnhub.errors import RuleBroken, UsageError
+from hnhub.errors import InputError, RuleBroken, UsageError
 from hnhub.negatives.cut import threshold
+from hnhub.schema import SCORED_BEFORE, SCORES, arrow_schema
 from small_run import make_dataset
 
 
@@ -58,6 +62,61 @@ def test_a_cut_applies_to_any_scores_and_can_be_taken_back(built: hnhub.Run, tmp
     back = hnhub.recut(strict, out=tmp_path / "back", max_percent=None, negatives=5)
     assert back.to_frame("bm25").equals(built.to_frame("bm25"))
     assert back.drops == built.drops
+
+
+@pytest.fixture(scope="module")
+def of_two(made: Path, static_model: str, tmp_path_factory: pytest.TempPathFactory) -> hnhub.Run:
+    """BM25's candidates and the bi-encoder's, each with what the other gave them."""
+    return hnhub.build(
+        made, name="made", methods=["bm25", "dense"], bi_encoder=static_model, queries_from="qrels",
+        out=tmp_path_factory.mktemp("runs"), negatives=2, depth=20,
+    )  # fmt: skip
+
+
+def test_a_candidate_has_the_score_of_every_scorer_of_the_build(of_two: hnhub.Run) -> None:
+    frames = {method: of_two.to_frame(f"{method}-scored") for method in ("bm25", "dense")}
+    given = {
+        method: {row[:2]: row[2] for row in frame.select("query_id", "document_id", "score").drop_nulls().iter_rows()}
+        for method, frame in frames.items()
+    }
+    for frame in frames.values():
+        for method in ("bm25", "dense"):
+            pairs = frame.select("query_id", "document_id").rows()
+            assert frame[f"{method}_score"].to_list() == [given[method].get(pair) for pair in pairs]
+        assert frame["ce_score"].null_count() == len(frame)
+    seen_by_both = frames["bm25"].filter(pl.col("bm25_score").is_not_null() & pl.col("dense_score").is_not_null())
+    assert len(seen_by_both) > 100
+    assert of_two.validate() == []
+
+
+def test_another_scorer_cuts_and_draws(of_two: hnhub.Run, tmp_path: Path) -> None:
+    again = hnhub.recut(of_two, out=tmp_path / "again", by="dense_score", max_percent=0.95, sampling="stratified")
+    scored = again.to_frame("bm25-scored")
+    positives = dict(scored.filter(label=1).select("query_id", "dense_score").iter_rows())
+    chosen = scored.filter(pl.col("position").is_not_null())
+    assert len(chosen) > 20
+    for query_id, score in chosen.select("query_id", "dense_score").iter_rows():
+        assert score <= threshold(positives[query_id], max_percent=0.95, max_margin=None)
+    assert not chosen.equals(hnhub.recut(of_two, out=tmp_path / "own", max_percent=0.95, sampling="stratified").to_frame("bm25-scored"))  # fmt: skip
+    assert "went by `dense_score`" in (again.folder / "README.md").read_text(encoding="utf-8")
+    assert again.validate() == []
+    with pytest.raises(InputError, match="bm25-scored has no ce_score"):
+        hnhub.recut(of_two, out=tmp_path / "none", by="ce_score")
+
+
+def test_a_dataset_of_before_there_were_several_scores_is_read(built: hnhub.Run, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    shutil.copytree(built.folder, before)
+    for path in before.glob("data/bm25-scored/*.parquet"):
+        rows = pl.read_parquet(path).drop(SCORES)
+        assert rows.schema == SCORED_BEFORE
+        pq.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow_schema(SCORED_BEFORE)), path)
+    again = hnhub.recut(before, out=tmp_path / "again", negatives=2)
+    assert again.to_frame("bm25").equals(hnhub.recut(built, out=tmp_path / "now", negatives=2).to_frame("bm25"))
+    broken = {one.rule for one in hnhub.open_run(before).validate()}
+    assert "columns" not in broken
+    with pytest.raises(InputError, match="bm25-scored has no dense_score"):
+        hnhub.recut(before, out=tmp_path / "none", by="dense_score")
 
 
 def test_a_query_that_nothing_was_scored_for_stays_accounted_for(tmp_path: Path) -> None:

@@ -48,8 +48,10 @@ def corpus(tmp_path_factory):
 
 
 def _write_dataset(folder, rows, scored=(), name="things"):
-    """A dataset folder in the published layout with the configs bm25 and bm25-scored."""
-    configs = {"bm25": (rows, schema.triplet(len(rows[0]) - 2)), "bm25-scored": (scored, schema.SCORED)}
+    """A dataset folder in the published layout with the configs bm25 and bm25-scored; the latter of before there were scores of
+    several scorers, or with them."""
+    columns = schema.SCORED if scored and len(scored[0]) == len(schema.SCORED) else schema.SCORED_BEFORE
+    configs = {"bm25": (rows, schema.triplet(len(rows[0]) - 2)), "bm25-scored": (scored, columns)}
     yaml = []
     for config, (table, columns) in configs.items():
         if not table:

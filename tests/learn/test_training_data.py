@@ -44,6 +44,24 @@ def test_distillation_takes_scores_in_the_columns_order(make_dataset):
     assert data.rows["label"].to_list() == [[9.0, 4.0, 1.0]] * 44
 
 
+def test_another_scorer_of_the_build_teaches(write_dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    rows = [(f"query {at}", f"positive {at}", f"near {at}", f"far {at}") for at in range(2)]
+    scored = [
+        (f"q{at}", query, f"d{column}", text, int(column == 0), column, 1.0, 2.0, None, None if (at, column) == (1, 0) else 9.0 - column,
+         "keep", None, column or None, None)
+        for at, (query, *texts) in enumerate(rows)
+        for column, text in enumerate(texts)
+    ]  # fmt: skip
+    folder = write_dataset(tmp_path / "dataset", rows, scored)
+    data = load_training_data(str(folder), "bm25", distil=True, teacher="ce_score", held_out_share=0)
+    assert data.rows["label"].to_list() == [[9.0, 8.0, 7.0], [None, 8.0, 7.0]]
+    own = load_training_data(str(folder), "bm25", distil=True, held_out_share=0)
+    assert own.rows["label"].to_list() == [[1.0] * 3] * 2
+    with pytest.raises(InputError, match="no scores to learn from"):
+        load_training_data(str(folder), "bm25", distil=True, teacher="dense_score", held_out_share=0)
+
+
 def test_passages_of_every_level_are_learnt_from(make_dataset):
     folder = make_dataset()
     path = folder / "data/bm25-scored/train-00000-of-00001.parquet"

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+import polars as pl
+
 from hnhub.api.runs import Run, dataset_name
 from hnhub.errors import InputError, UsageError
 from hnhub.negatives.recut import UNDONE
@@ -21,7 +23,9 @@ from hnhub.rows.rewrite import rewrite_method
 from hnhub.stages import read_record, run_stage
 from hnhub.text.options import check_options
 
-__all__ = ["RecutOptions", "recut"]
+__all__ = ["RecutOptions", "Score", "recut"]
+
+Score = Literal["score", "bm25_score", "dense_score", "ce_score"]
 
 
 class RecutOptions(TypedDict, total=False):
@@ -36,16 +40,19 @@ class RecutOptions(TypedDict, total=False):
     rank_max: int | None
     on_shortfall: Literal["drop", "keep", "fail"]
     seed: int
+    by: Score
+    """The score that cut and sampling go by: the method's own, or what a scorer of the same build gave."""
 
 
 def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **options: Unpack[RecutOptions]) -> Run:
     """Choose other negatives from the `<method>-scored` configs of a dataset (a run, a folder, `REPO[@REVISION]`), into `out`.
 
     Every method of the dataset is chosen anew by its published scores: the cut (which, if it is given, applies to any scores),
-    the rank window, the sampling, the number. Guard and judge stand as they were. What is written is a dataset like any other, with
+    the rank window, the sampling, the number. `by` takes another scorer's score in place of the method's own, as `ce_score` for
+    BM25's candidates. Guard and judge stand as they were. What is written is a dataset like any other, with
     card, ledger and manifest, to train on or to push.
 
-    Raises UsageError without an option or for a wrong one, InputError for a dataset without texts, RuleBroken for a shortfall
+    Raises UsageError without an option or for a wrong one, InputError for a dataset without texts or that scorer's scores, RuleBroken for a shortfall
     with `on_shortfall="fail"`.
 
     >>> import hnhub
@@ -63,16 +70,18 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
         recipe = Recipe.of(record.facts["recipe"])
         if "max_margin" in options and "max_percent" not in options:
             recipe = replace(recipe, max_percent=None)  # one limit in place of the other, as in a build
-        recipe = replace(recipe, **options)
+        by: Score = options.get("by", "score")
+        given: dict[str, Any] = {name: value for name, value in options.items() if name != "by"}
+        recipe = replace(recipe, **given)
         if not (source / "stats.json").is_file():
             raise InputError(f"{source}: has no stats.json", do="give a dataset that hnhub built")
         facts = json.loads((source / "stats.json").read_text(encoding="utf-8"))
         if not facts["publishes_text"]:
             raise InputError(f"{source}: publishes no texts", do="build again with the options that you want")
-        limits = {"max_percent", "max_margin"} & set(options)
-        make = partial(
-            _make, source=source, facts=facts, recipe=recipe, version=record.facts.get("version"), cut_all=bool(limits)
-        )
+        _check_scores(source, by)
+        cut_all = bool({"max_percent", "max_margin"} & set(options))
+        version = record.facts.get("version")
+        make = partial(_make, source=source, facts=facts, recipe=recipe, version=version, by=by, cut_all=cut_all)
         parts = {"recut": record.fingerprint, "content": record.content, "options": dict(options)}
         run_stage(Path(out), parts, make, record_name=MANIFEST)
     return Run(Path(out))
@@ -86,16 +95,29 @@ def _make(
     facts: dict[str, Any],
     recipe: Recipe,
     version: str | None,
+    by: Score,
     cut_all: bool,
 ) -> dict[str, Any]:
     shutil.copytree(source / "data" / "queries", out / "data" / "queries")
     shutil.copytree(source / "ledger", out / "ledger")
     for method in METHODS:
         if (source / "data" / f"{method}-scored").is_dir():
-            cut = cut_all or METHODS[method].scores_positive
+            column = "score" if METHODS[method].written else by  # no scorer has seen what was written
+            cut = cut_all or METHODS[method].scores_positive or column == "ce_score"
             own = recipe if cut else replace(recipe, max_percent=None, max_margin=None)
-            anew = partial(decide, method=method, recipe=own)
+            anew = partial(decide, method=method, recipe=own, by=column)
             rewrite_method(source, out, method, recipe=recipe, decide=anew, undone=UNDONE)
-    found = remeasured(out, facts, recipe)
+    found = {**remeasured(out, facts, recipe), **({} if by == "score" else {"chosen_by": by})}
     write_card(out, found)
     return {"corpus": recipe.corpus, "version": version, "recipe": found["recipe"]}
+
+
+def _check_scores(source: Path, by: Score) -> None:
+    if by == "score":
+        return
+    for method in (name for name in METHODS if not METHODS[name].written):
+        for path in sorted(source.glob(f"data/{method}-scored/*.parquet")):
+            if by not in pl.read_parquet_schema(path) or not pl.read_parquet(path, columns=[str(by)])[by].count():
+                raise InputError(
+                    f"{source}: {method}-scored has no {by}", do=f"build {method} and {by.removesuffix('_score')} together"
+                )

@@ -31,6 +31,7 @@ class TrainOptions(TypedDict, total=False):
     loss: Literal["ranking", "lsepair", "mix", "kl", "margin-mse"]
     positives: Literal["all", "one"]
     negatives: int | None
+    teacher: Literal["score", "bm25_score", "dense_score", "ce_score"]
     candidates: int | None
     masking: Literal["none", "known", "similar"]
     mix: float
@@ -153,6 +154,7 @@ def train(
             config,
             revision=revision,
             distil=settings.scored,
+            teacher=settings.teacher,
             candidates=settings.candidates,
             held_out_share=held_out,
             limit=rows,

@@ -74,6 +74,13 @@ _prefixes = stack(
 )
 @click.option("--negatives", type=click.IntRange(0), help="Hard negatives of a row, at most.  [default: all]")
 @click.option(
+    "--teacher",
+    type=Choice(["score", "bm25_score", "dense_score", "ce_score"]),
+    default="score",
+    show_default=True,
+    help="Whose scores are distilled: CONFIG's own, or another scorer's of the same build.",
+)
+@click.option(
     "--candidates",
     type=click.IntRange(1),
     help="Scored passages of a row that are distilled, spread over the scores.  [default: the negatives]",

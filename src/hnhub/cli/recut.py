@@ -17,7 +17,7 @@ __all__ = ["recut"]
     cls=Command,
     examples=(
         "hnhub recut runs/scifact/dataset --max-percent 0.9 --out runs/scifact-90",
-        "hnhub recut acme/scifact-hard-negatives --negatives 8 --sampling stratified --out runs/scifact-8",
+        "hnhub recut acme/scifact-hard-negatives --negatives 8 --sampling stratified --by ce_score --out runs/scifact-8",
     ),
 )
 @click.argument("dataset", metavar="PATH|REPO", shell_complete=complete.paths)
@@ -42,6 +42,11 @@ __all__ = ["recut"]
 @click.option("--rank-max", type=click.IntRange(1), help="Choose up to this rank.")
 @click.option(
     "--on-shortfall", type=Choice(["drop", "keep", "fail"]), help="What becomes of a query with too few negatives."
+)
+@click.option(
+    "--by",
+    type=Choice(["score", "bm25_score", "dense_score", "ce_score"]),
+    help="The score that cut and sampling go by.  [default: the method's own]",
 )
 @click.option("--seed", type=int, help="Of everything that is drawn.")
 @as_json

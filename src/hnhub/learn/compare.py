@@ -148,6 +148,7 @@ def _trained(job: _Job, one: _Combination) -> tuple[Path, frozenset[str]]:
         variant.config,
         revision=variant.revision,
         distil=settings.scored,
+        teacher=settings.teacher,
         candidates=settings.candidates,
         held_out_share=plan.held_out_share,
         limit=plan.rows,

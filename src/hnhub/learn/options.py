@@ -33,6 +33,8 @@ class TrainSettings:
     """`all`: a row for each positive. `one`: each pass sees a query once, with another of its positives."""
     negatives: int | None = None
     """Hard negatives of a row, at most; None is all that the config has, 0 leaves those of the batch."""
+    teacher: Literal["score", "bm25_score", "dense_score", "ce_score"] = "score"
+    """Whose scores are distilled: the config's own, or those of another scorer of the same build."""
     candidates: int | None = None
     """Scored passages of a row that are distilled, drawn evenly over the scores; None is the chosen negatives."""
     masking: Literal["none", "known", "similar"] = "known"

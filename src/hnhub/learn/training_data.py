@@ -62,6 +62,7 @@ def load_training_data(
     *,
     revision: str | None = None,
     distil: bool = False,
+    teacher: str = "score",
     candidates: int | None = None,
     held_out_share: float = 0.05,
     limit: int | None = None,
@@ -69,7 +70,7 @@ def load_training_data(
 ) -> TrainingData:
     """Load a config of a Hub repository (at `revision`) or of a dataset folder.
 
-    With `distil` rows are made of the `<config>-scored` config, with its scores as labels (`hnhub.learn.scored_rows`):
+    With `distil` rows are made of the `<config>-scored` config, with its column `teacher` as labels (`hnhub.learn.scored_rows`):
     `candidates` passages of each query, or its chosen negatives. Where the dataset has no dev
     split, `held_out_share` of the queries are carved out of train. `limit` draws that many training rows. Both draws
     depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had, ServiceError if
@@ -89,7 +90,7 @@ def load_training_data(
         raise InputError(
             f"{dataset}: config {config} has no train split", do="build one; test splits are not trained on"
         )
-    made = partial(_rows, distil=distil, candidates=candidates, seed=seed)
+    made = partial(_rows, distil=distil, teacher=teacher, candidates=candidates, seed=seed)
     train, dropped = made(splits["train"])
     dev = next((made(splits[name])[0] for name in _DEV_SPLITS if name in splits), None)
     if dropped:
@@ -150,12 +151,18 @@ def _is_outage(error: BaseException | None) -> bool:
     return False
 
 
-def _rows(split: "datasets.Dataset", *, distil: bool, candidates: int | None, seed: int) -> tuple[pl.DataFrame, int]:
+def _rows(
+    split: "datasets.Dataset", *, distil: bool, teacher: str, candidates: int | None, seed: int
+) -> tuple[pl.DataFrame, int]:
     """Complete training rows in the split's order, and how many are not complete."""
     frame = pl.from_arrow(split.data.table)
     assert isinstance(frame, pl.DataFrame)
     if distil:
-        return scored_rows(frame, candidates, seed)
+        if teacher not in frame.columns:
+            raise InputError(
+                f"the scored config has no {teacher}", do="build it with that method, or leave out --teacher"
+            )
+        return scored_rows(frame.with_columns(pl.col(teacher).alias("score")), candidates, seed)
     columns = ["query", "positive", *sorted((c for c in frame.columns if c.startswith("negative_")), key=_number)]
     if missing := [column for column in columns if column not in frame.columns]:
         raise InputError(

@@ -16,15 +16,16 @@ UNDONE = (*CUT_REASONS, "outside_window")
 """Reasons that are decided anew; what guard or judge dropped stays dropped, what a judge was not shown stays unchosen."""
 
 
-def recut(scored: pl.DataFrame, method: str, recipe: Recipe) -> tuple[pl.DataFrame, list[Drop]]:
+def recut(scored: pl.DataFrame, method: str, recipe: Recipe, by: str = "score") -> tuple[pl.DataFrame, list[Drop]]:
     """Rows of `<method>-scored` (SCORED) of whole queries with other verdicts, reasons and positions; the queries that came short.
 
+    Cut and draws go by the column `by`: the method's own score, or another scorer's (`SCORES`).
     The recipe's limits apply to any scores, also where the method's build had no cut; they need the positive's. Candidates that
     were made positives stay that. Equal to what a build with the recipe chooses, as long as no judge is asked.
     """
     marks: list[tuple[str | None, str | None, int | None]] = []
     drops: list[Drop] = []
-    for query_id, rows in _queries(scored):
+    for query_id, rows in _queries(scored, by):
         first = sum(label == 1 for _, label, *_ in rows)
         scores = [score for *_, score in rows[first:]]
         positive = rows[0][-1] if first else None
@@ -65,7 +66,7 @@ def recut(scored: pl.DataFrame, method: str, recipe: Recipe) -> tuple[pl.DataFra
     return scored.with_columns(columns), drops
 
 
-def _queries(scored: pl.DataFrame) -> Iterator[tuple[str, list[tuple]]]:  # type: ignore[type-arg]
-    columns = ("document_id", "label", "rank", "verdict", "reason", "score")
+def _queries(scored: pl.DataFrame, by: str) -> Iterator[tuple[str, list[tuple]]]:  # type: ignore[type-arg]
+    columns = ("document_id", "label", "rank", "verdict", "reason", by)
     for part in scored.select("query_id", *columns).partition_by("query_id", maintain_order=True):
         yield part["query_id"][0], part.select(columns).rows()

@@ -187,7 +187,7 @@ class NegativesParameters(Parameters):
 class DatasetParameters(Parameters):
     """`dataset`: the whole recipe, since the card and the manifest tell it."""
 
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     recipe: Mapping[str, Any]
     dataset_version: str
     rights: str | None

@@ -26,6 +26,7 @@ from hnhub.pipeline.parameters import (
 )
 from hnhub.progress import Event, Used, in_stage, tell
 from hnhub.records import JUDGES
+from hnhub.schema import SCORES
 from hnhub.stages import StageRecord, content_of, facts_of, finished, lock, run_stage, waiting_lock
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ def _dataset(job: Job) -> Stage:
             negatives={method: job.folder / "negatives" / method for method in recipe.methods},
             recipe=recipe,
             ledgers={name.replace("/", "-"): job.folder / name / "ledger.parquet" for name in ("corpus", *candidates)},
+            scores={source: path for source, path in job.candidates(*sources).items() if f"{source}_score" in SCORES},
             publish_text=publish_text,
         )
         written = once(job.engine, rows, out)

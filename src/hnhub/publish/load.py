@@ -18,7 +18,7 @@ from hnhub.publish.push_plan import dataset_folder
 from hnhub.records import METHODS
 from hnhub.rows.assemble import to_triplets
 from hnhub.rows.folder import Folder
-from hnhub.schema import SCORED, arrow_schema, features
+from hnhub.schema import arrow_schema, features
 from hnhub.stages import file_sha256, read_record
 from hnhub.text.documents import Texts, wanted_ids
 
@@ -104,7 +104,7 @@ class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         with tempfile.TemporaryDirectory() as scratch:
             wanted = wanted_ids(pl.scan_parquet(path) for path in paths)
             texts = Texts(corpus / "documents.parquet", wanted, Path(scratch))
-            for frame in self._folder.query_groups(f"{method}-scored", split, SCORED.names()):
+            for frame in self._folder.query_groups(f"{method}-scored", split, self._folder.schema(f"{method}-scored").names()):
                 rows = frame.with_columns(pl.coalesce(texts.gather(frame["document_id"]), pl.col("text")).alias("text"))
                 rows = rows.join(own, on="query_id", how="left", maintain_order="left")
                 rows = rows.with_columns(pl.coalesce("query", "own").alias("query"))

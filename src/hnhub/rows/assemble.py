@@ -18,6 +18,7 @@ from hnhub.errors import InputError
 from hnhub.progress import report
 from hnhub.records import METHODS, Drop, Recipe, evaluation_splits
 from hnhub.rows.parquet import ShardWriter, write_parquet
+from hnhub.rows.scores import Scores
 from hnhub.schema import (
     FROZEN_QUERIES,
     LEDGER,
@@ -50,11 +51,13 @@ def make_rows(
     negatives: Mapping[str, Path],
     recipe: Recipe,
     ledgers: Mapping[str, Path] | None = None,
+    scores: Mapping[str, Path] | None = None,
     publish_text: bool = True,
 ) -> dict[str, Any]:
     """Write data/ and ledger/ of a dataset from finished stage folders; returns the facts for its manifest.
 
-    `negatives` maps a method to its stage, `ledgers` the name of any further stage to its ledger.parquet. Without
+    `negatives` maps a method to its stage, `ledgers` the name of any further stage to its ledger.parquet,
+    `scores` a method that scores to its candidates.parquet: what it gave a candidate stands beside it in every method. Without
     `publish_text` nothing that the corpus wrote is published: no positives, no documents' texts, no queries of its own,
     and so no training-ready configs (`hnhub.load_run` joins them from the user's copy).
 
@@ -81,7 +84,7 @@ def make_rows(
         drops = [] if texts is None else _repeated(frozen, texts)
         for method, path in paths.items():
             written, lost = _write_method(
-                out, method, path, frozen=frozen, texts=texts, recipe=recipe, hide_query=hide_query
+                out, method, path, frozen=frozen, texts=texts, scores=scores or {}, recipe=recipe, hide_query=hide_query
             )
             counts |= written
             told = _in_ledgers(method, stages.values())
@@ -94,12 +97,14 @@ def make_rows(
     return {"counts": counts, "held_out": held_out, "publishes_text": publish_text, "left_out": left_out}
 
 
-def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: Texts | None) -> pl.DataFrame:
+def join_scored(
+    frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: Texts | None, scores: pl.DataFrame
+) -> pl.DataFrame:
     """Candidates of whole queries (NEGATIVES) to rows of `<method>-scored` (SCORED): a query's positives first, then by rank.
 
     `queries` holds the frozen queries of the frame, in order. Positives stand in the order of `positive_ids`, promoted ones
     after them; one that the method did not score is added without rank and score. Texts are joined where there is a document
-    id; without `texts` they stay null.
+    id; without `texts` they stay null. `scores` (`Scores.up_to`) holds what every scorer gave these queries' documents.
     """
     order = queries.select("query_id", "query", "positive_ids", "provenance").with_row_index("order")
     known = {"method": pl.lit(method), "corpus_revision": pl.col("provenance").struct.field("corpus_revision")}
@@ -131,7 +136,8 @@ def join_scored(frame: pl.DataFrame, queries: pl.DataFrame, method: str, texts: 
     text = pl.col("text")
     if texts is not None:
         text = pl.coalesce(texts.gather(rows["document_id"]), text)
-    return rows.with_columns(text.alias("text")).select(SCORED.names())
+    rows = rows.with_columns(text.alias("text"))
+    return rows.join(scores, on=["query_id", "document_id"], how="left", maintain_order="left").select(SCORED.names())
 
 
 def to_triplets(
@@ -214,6 +220,7 @@ def _write_method(
     *,
     frozen: pl.DataFrame,
     texts: Texts | None,
+    scores: Mapping[str, Path],
     recipe: Recipe,
     hide_query: bool,
 ) -> tuple[dict[str, dict[str, dict[str, int]]], list[Drop]]:
@@ -229,13 +236,15 @@ def _write_method(
             if texts is not None:
                 triplet_writers[split] = stack.enter_context(ShardWriter(out / "data" / method, split, columns))
         done = 0
+        beside = Scores(scores, known)
         for frame, places in _whole_queries(path, known):
             queries = frozen[places]
             done += len(queries)
             got[places] = 1
+            given = beside.up_to(int(places[-1]))
             for split, part in _by_split(queries):
                 candidates = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
-                scored = join_scored(candidates, part, method, texts)
+                scored = join_scored(candidates, part, method, texts, given)
                 rows = to_triplets(
                     scored,
                     recipe.negatives,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hnhub.records import METHODS
 from hnhub.rows.stats import configs, split_files
-from hnhub.schema import PUBLISHED_QUERIES, SCORED, triplet
+from hnhub.schema import PUBLISHED_QUERIES, SCORED, SCORED_BEFORE, triplet
 
 __all__ = ["AT", "Folder", "Found", "Violation"]
 
@@ -72,7 +72,14 @@ class Folder:
         """The columns that a config must have."""
         if config == "queries":
             return PUBLISHED_QUERIES
-        return SCORED if config.endswith("-scored") else triplet(int(self.recipe.get("negatives", 5)))
+        if config.endswith("-scored"):
+            return SCORED_BEFORE if self._published_before else SCORED
+        return triplet(int(self.recipe.get("negatives", 5)))
+
+    @cached_property
+    def _published_before(self) -> bool:
+        paths = (path for method in self.methods for path in self.paths(f"{method}-scored"))
+        return any(_columns(path) == SCORED_BEFORE for path in paths)
 
     def name(self, path: Path) -> str:
         """A file's name as the manifest has it."""
@@ -90,10 +97,7 @@ class Folder:
 
     def has_schema(self, config: str, path: Path) -> bool:
         """True if the file is Parquet with the columns of its config."""
-        try:
-            return pl.read_parquet_schema(path) == self.schema(config)
-        except (OSError, pl.exceptions.PolarsError):
-            return False
+        return _columns(path) == self.schema(config)
 
     def rows(self, path: Path, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
         """A file's rows in batches, with the column `AT`."""
@@ -134,3 +138,11 @@ class Folder:
     def json(self, name: str) -> Any:
         """A JSON file of the folder. Raises OSError or ValueError."""
         return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+def _columns(path: Path) -> pl.Schema | None:
+    """A file's columns; None if it is no Parquet."""
+    try:
+        return pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError):
+        return None
