@@ -23,7 +23,9 @@ def candidates(folder: Path, name: str, rng: np.random.Generator) -> Path:
         for at, document in enumerate(rng.permutation(9)[: int(rng.integers(1, 8))])
     ]
     path = folder / f"{name}.parquet"
-    frame = pl.DataFrame([*rows, (QUERIES[-1], None, "written", 0, 9, 1.0, None)], schema=schema.CANDIDATES, orient="row")
+    frame = pl.DataFrame(
+        [*rows, (QUERIES[-1], None, "written", 0, 9, 1.0, None)], schema=schema.CANDIDATES, orient="row"
+    )
     frame.write_parquet(path)
     return path
 
@@ -44,7 +46,9 @@ def test_what_every_scorer_gave_is_found_however_the_queries_are_cut(
     for name, path in paths.items():
         wanted = {
             (query, document): score
-            for query, document, score in pl.read_parquet(path, columns=["query_id", "document_id", "score"]).iter_rows()
+            for query, document, score in pl.read_parquet(
+                path, columns=["query_id", "document_id", "score"]
+            ).iter_rows()
             if query != QUERIES[-1] and document is not None and score is not None
         }
         own = whole.select("query_id", "document_id", f"{name}_score")

@@ -119,5 +119,6 @@ def _check_scores(source: Path, by: Score) -> None:
         for path in sorted(source.glob(f"data/{method}-scored/*.parquet")):
             if by not in pl.read_parquet_schema(path) or not pl.read_parquet(path, columns=[str(by)])[by].count():
                 raise InputError(
-                    f"{source}: {method}-scored has no {by}", do=f"build {method} and {by.removesuffix('_score')} together"
+                    f"{source}: {method}-scored has no {by}",
+                    do=f"build {method} and {by.removesuffix('_score')} together",
                 )

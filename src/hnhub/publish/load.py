@@ -104,7 +104,9 @@ class HardNegatives(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         with tempfile.TemporaryDirectory() as scratch:
             wanted = wanted_ids(pl.scan_parquet(path) for path in paths)
             texts = Texts(corpus / "documents.parquet", wanted, Path(scratch))
-            for frame in self._folder.query_groups(f"{method}-scored", split, self._folder.schema(f"{method}-scored").names()):
+            for frame in self._folder.query_groups(
+                f"{method}-scored", split, self._folder.schema(f"{method}-scored").names()
+            ):
                 rows = frame.with_columns(pl.coalesce(texts.gather(frame["document_id"]), pl.col("text")).alias("text"))
                 rows = rows.join(own, on="query_id", how="left", maintain_order="left")
                 rows = rows.with_columns(pl.coalesce("query", "own").alias("query"))

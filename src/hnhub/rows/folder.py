@@ -143,6 +143,6 @@ class Folder:
 def _columns(path: Path) -> pl.Schema | None:
     """A file's columns; None if it is no Parquet."""
     try:
-        return pl.read_parquet_schema(path)
+        return pl.Schema(pl.read_parquet_schema(path))
     except (OSError, pl.exceptions.PolarsError):
         return None

@@ -72,7 +72,7 @@ def _whole_queries(files: Iterable[Path]) -> Iterator[pl.DataFrame]:
     for path in files:
         for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(_BATCH):
             # Diagonally: a dataset of before has no scores of further scorers.
-            frame = pl.concat([rest, pl.DataFrame(batch)], how="diagonal").cast(SCORED)  # type: ignore[arg-type]
+            frame = pl.concat([rest, pl.DataFrame(batch)], how="diagonal").cast(SCORED)
             cut = (frame["query_id"] == frame["query_id"][-1]).arg_max() or 0
             if cut:
                 yield frame[:cut]

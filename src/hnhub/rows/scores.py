@@ -27,8 +27,7 @@ class Scores:
         self._columns = [_Column(path, name, known) for name, path in paths.items() if path is not None]
 
     def up_to(self, last: int) -> pl.DataFrame:
-        """query_id, document_id and `SCORES` (null where that scorer did not look) of the queries up to this place, after those
-        that were asked for before."""
+        """query_id, document_id, `SCORES` (null where that scorer did not look) of the queries up to this place, after the last call's."""
         empty = pl.DataFrame(schema=dict.fromkeys(_PAIR, pl.String()))
         found = [column.up_to(last) for column in self._columns]
         pairs = reduce(lambda one, other: one.join(other, on=_PAIR, how="full", coalesce=True), found, empty)
@@ -41,7 +40,9 @@ class _Column:
     def __init__(self, path: Path, name: str, known: Positions) -> None:
         self._batches = pq.ParquetFile(path, pre_buffer=False).iter_batches(_BATCH, columns=[*_PAIR, "score"])
         self._name, self._known = name, known
-        self._ahead = pl.DataFrame(schema={**dict.fromkeys(_PAIR, pl.String()), name: pl.Float64(), "place": pl.Int64()})
+        self._ahead = pl.DataFrame(
+            schema={**dict.fromkeys(_PAIR, pl.String()), name: pl.Float64(), "place": pl.Int64()}
+        )
 
     def up_to(self, last: int) -> pl.DataFrame:
         """The scores of the queries up to this place that were not given yet."""
