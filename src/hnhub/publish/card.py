@@ -72,11 +72,12 @@ def citation(facts: Mapping[str, Any]) -> str:
     )
 
 
-def config_schema(config: str, negatives: int) -> pl.Schema:
-    """The columns of a published config, by its name."""
+def config_schema(config: str, negatives: int, *, scores: bool = True) -> pl.Schema:
+    """The columns of a published config, by its name; without `scores` of a dataset of before there were those of several scorers."""
     if config == "queries":
         return schema.PUBLISHED_QUERIES
-    return schema.SCORED if config.endswith("-scored") else schema.triplet(negatives)
+    scored = schema.SCORED if scores else schema.SCORED_BEFORE
+    return scored if config.endswith("-scored") else schema.triplet(negatives)
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     metadata["dataset_info"] = [
         {
             "config_name": name,
-            "features": [_feature(*column) for column in config_schema(name, negatives).items()],
+            "features": [_feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()],
             "splits": [
                 {"name": split, "num_bytes": entry["num_bytes"], "num_examples": entry["rows"]}
                 for split, entry in facts["files"][name].items()

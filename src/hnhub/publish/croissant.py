@@ -92,7 +92,7 @@ def render_croissant(facts: Mapping[str, Any]) -> str:
             }
             for _, path, sha256 in files
         ],
-        "recordSet": [_record_set(config, path, facts["recipe"]["negatives"]) for config, path, _ in files],
+        "recordSet": [_record_set(config, path, facts) for config, path, _ in files],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -106,9 +106,10 @@ def _files(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _record_set(config: str, path: str, negatives: int) -> dict[str, Any]:
+def _record_set(config: str, path: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     name = path.removeprefix("data/").removesuffix(".parquet")
-    fields = [_field(name, path, column, kind) for column, kind in config_schema(config, negatives).items()]
+    columns = config_schema(config, facts["recipe"]["negatives"], scores="scores" in facts)
+    fields = [_field(name, path, column, kind) for column, kind in columns.items()]
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
 
 

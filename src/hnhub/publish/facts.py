@@ -13,7 +13,7 @@ from hnhub import __version__
 from hnhub.corpus.catalog import CorpusSpec
 from hnhub.records import METHODS, Recipe
 from hnhub.rows.stats import configs, measure, split_files
-from hnhub.schema import PROVENANCE
+from hnhub.schema import PROVENANCE, SCORES
 from hnhub.stages import file_sha256
 
 __all__ = ["gather", "public_recipe", "remeasured"]
@@ -49,6 +49,7 @@ def gather(
         "rights_statement": rights_statement,
         "publishes_text": any(method in names for method in methods),
         "methods": methods,
+        "scores": list(SCORES),
         "recipe": public_recipe(recipe),
         "prompts": {
             task: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text} for task, text in prompts.items()
@@ -73,6 +74,7 @@ def remeasured(folder: Path, facts: Mapping[str, Any], recipe: Recipe) -> dict[s
     names = configs(folder)
     return {
         **facts,
+        "scores": list(SCORES),
         "recipe": public_recipe(recipe),
         "files": {name: _file_facts(folder, name) for name in names},
         "stats": measure(folder),
