@@ -111,7 +111,9 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     metadata["dataset_info"] = [
         {
             "config_name": name,
-            "features": [_feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()],
+            "features": [
+                _feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()
+            ],
             "splits": [
                 {"name": split, "num_bytes": entry["num_bytes"], "num_examples": entry["rows"]}
                 for split, entry in facts["files"][name].items()
