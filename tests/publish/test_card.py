@@ -38,12 +38,21 @@ def test_the_card_is_rendered_from_stats_json_alone(dataset: Path, facts: dict[s
 
 
 def test_a_fact_that_is_missing_fails(facts: dict[str, Any]) -> None:
-    for key in facts:
+    for key in set(facts) - {"scores"}:
         with pytest.raises(InputError, match="facts lack something"):
             render_card({name: value for name, value in facts.items() if name != key})
     del facts["stats"]["methods"]["bm25"]["overlap"]["query_in_negative"]
     with pytest.raises(InputError, match="query_in_negative"):
         render_card(facts)
+
+
+def test_a_dataset_of_before_there_were_several_scores_has_none_in_its_card(facts: dict[str, Any]) -> None:
+    now, before = (metadata(render_card(one)) for one in (facts, {k: v for k, v in facts.items() if k != "scores"}))
+    columns = [
+        [column["name"] for column in next(i for i in card["dataset_info"] if i["config_name"] == "bm25-scored")["features"]]
+        for card in (now, before)
+    ]  # fmt: skip
+    assert [name for name in columns[0] if name not in columns[1]] == ["bm25_score", "dense_score", "ce_score"]
 
 
 def test_the_yaml_names_configs_files_and_features_as_they_are(dataset: Path, facts: dict[str, Any]) -> None:
