@@ -25,7 +25,7 @@ from hnhub.errors import InputError, ServiceError, UsageError
 from hnhub.llm.client import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Message, Request
-from hnhub.negatives import bm25, cross_encoder, dense, llm
+from hnhub.negatives import bm25, cross_encoder, dense, hybrid, llm
 from model_server import model_server
 from small_corpus import content, write_corpus
 from small_miners import PASSAGES, QUERIES, mining, write_cross_encoder, write_inputs, write_ranking
@@ -131,12 +131,13 @@ SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in ("dense", "ce
 """Every worker loads torch and a model."""
 
 
-@pytest.mark.parametrize("method", ["bm25", "llm", *SLOW])
+@pytest.mark.parametrize("method", ["bm25", "hybrid", "llm", *SLOW])
 def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
     method: str, engine: RayEngine, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bm25, "_QUERY_ROWS", 1)
     monkeypatch.setattr(dense, "_QUERIES", 1)
+    monkeypatch.setattr(hybrid, "_QUERIES", 1)
     monkeypatch.setattr(cross_encoder, "_LEAST", 1)
     monkeypatch.setattr(llm, "_BATCH", 1)
     if method == "dense":
@@ -148,6 +149,13 @@ def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
         tiny = write_cross_encoder(tmp_path)
         make = cross_encoder.make_candidates
         given = mining(tmp_path, method, **inputs, sources=sources, depth=3, cross_encoder=tiny)
+    elif method == "hybrid":
+        ranking = {name: list(PASSAGES)[:4] for name in QUERIES}
+        sources = {
+            "bm25": write_ranking(tmp_path / "bm25.parquet", ranking),
+            "dense": write_ranking(tmp_path / "dense.parquet", {name: ids[::-1] for name, ids in ranking.items()}),
+        }
+        make, given = hybrid.make_candidates, mining(tmp_path, method, **inputs, sources=sources, depth=3)
     elif method == "llm":
         make = llm.make_candidates
         given = mining(tmp_path, method, **inputs, negatives=2, prompt=find_prompt("negative"))

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 
 import polars as pl
 import pytest
@@ -26,6 +27,7 @@ def fuse(folder, sources, depth=3):
     paths = {name: write_ranking(folder / f"{name}.parquet", ranking) for name, ranking in sources.items()}
     out = folder / "out"
     out.mkdir(exist_ok=True)
+    shutil.rmtree(folder / "work", ignore_errors=True)  # its parts are of other sources
     facts = hybrid.make_candidates(out, folder / "work", mining(folder, "hybrid", sources=paths, depth=depth))
     return facts, pl.read_parquet(out / "candidates.parquet")
 
@@ -69,11 +71,11 @@ def test_one_source_is_no_fusion(folder):
         fuse(folder, {"a": {"q1": ["rain"]}})
 
 
-def test_generated_texts_are_left_out(folder):
+def test_generated_texts_are_left_out(folder, tmp_path):
     path = write_ranking(folder / "llm.parquet", {"q1": ["rain", "moon"]})
     pl.read_parquet(path).with_columns(document_id=pl.lit(None, pl.String)).write_parquet(folder / "llm2.parquet")
     out = folder / "out"
     hybrid.make_candidates(
-        out, folder, mining(folder, "hybrid", sources={"a": path, "b": folder / "llm2.parquet"}, depth=3)
+        out, tmp_path, mining(folder, "hybrid", sources={"a": path, "b": folder / "llm2.parquet"}, depth=3)
     )
     assert pl.read_parquet(out / "candidates.parquet")["document_id"].null_count() == 0

@@ -1,11 +1,13 @@
 """Candidates of several miners fused by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009)."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from hnhub.errors import UsageError
+from hnhub.negatives._parts import make_parts
 from hnhub.negatives._ranked import read_queries, retrieved, writing
 from hnhub.negatives.mining import Mining
 from hnhub.records import Provenance
@@ -24,28 +26,29 @@ def make_candidates(out: Path, work: Path, mining: Mining) -> dict[str, Any]:
     the best rank, then by the order of `sources`. A positive that is not among them follows without a rank.
     Raises UsageError with fewer than two sources.
     """
-    del work
     sources, depth = mining.sources, mining.recipe.depth
     if len(sources) < 2:
         raise UsageError("hybrid needs the candidates of at least two miners", do="give bm25 and dense")
-    frozen = read_queries(mining.queries)
     provenance = Provenance(
         method="hybrid",
         model=f"reciprocal rank fusion, k={RRF_K}: {' + '.join(sources)}",
         corpus_revision=mining.corpus_revision,
     )
+    fuse = partial(
+        _fuse_part, queries=mining.queries, sources=list(sources.values()), depth=depth, provenance=provenance
+    )
+    parts = make_parts(out, work, fuse, queries=mining.queries, size=_QUERIES, engine=mining.engine)
+    totals = {name: sum(part[name] for part in parts) for name in ("queries", "rows", "positives_retrieved")}
+    return {"method": "hybrid", "rrf_k": RRF_K, "sources": list(sources), "depth": depth, **totals}
+
+
+def _fuse_part(
+    out: Path, _: Path, part: slice, *, queries: Path, sources: list[Path], depth: int, provenance: Provenance
+) -> dict[str, int]:
+    asked = read_queries(queries)[part]
     with writing(out, provenance) as writer:
-        for start in range(0, len(frozen), _QUERIES):
-            writer.add(_fuse(frozen.slice(start, _QUERIES), list(sources.values()), depth))
-    return {
-        "method": "hybrid",
-        "rrf_k": RRF_K,
-        "sources": list(sources),
-        "depth": depth,
-        "queries": len(frozen),
-        "rows": writer.rows,
-        "positives_retrieved": writer.positives_retrieved,
-    }
+        writer.add(_fuse(asked, sources, depth))
+    return {"queries": len(asked), "rows": writer.rows, "positives_retrieved": writer.positives_retrieved}
 
 
 def _fuse(queries: pl.DataFrame, paths: list[Path], depth: int) -> pl.DataFrame:
