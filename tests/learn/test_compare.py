@@ -1,10 +1,14 @@
+import gc
 import json
 
 import pytest
+import torch
 
 from hnhub.errors import InputError
+from hnhub.learn import compare
 from hnhub.learn.compare_plan import read_plan
 from hnhub.learn.report import card_rows, render_results
+from hnhub.learn.train import train_stage
 
 PLAN = """
 baseline = "base"
@@ -53,6 +57,33 @@ def test_a_comparison_trains_evaluates_concludes_and_goes_on(
     assert hnhub("compare", plan, "--out", tmp_path / "out", **own).returncode == 0
     assert {p: p.stat().st_mtime_ns for p in tmp_path.joinpath("out").rglob("stage.json")} == before
     assert (tmp_path / "out/results.json").read_bytes() == text
+
+
+def test_a_training_begins_with_nothing_of_those_before_it(things, static_model, make_dataset, tmp_path, monkeypatch):
+    """Without a collection in between, which comes when objects are many: a few large ones may be held for long."""
+    plan = tmp_path / "plan.toml"
+    text = PLAN.format(model=static_model, dataset=make_dataset()).replace("epochs = 2", "epochs = 1")
+    plan.write_text("\n".join(line for line in text.split("\n") if not line.startswith(("lexical", "kl"))))
+    held = []
+
+    def train(*given):
+        held.append(modules())
+        return train_stage(*given)
+
+    monkeypatch.setattr(compare, "train_stage", train)
+    gc.disable()
+    try:
+        compare.compare(read_plan(plan), tmp_path / "out", tmp_path / "cache", None, tests={"things": things})
+        after = modules()
+    finally:
+        gc.enable()
+    assert held == [held[0]] * 2
+    assert after == held[0]
+
+
+def modules():
+    """How many parts of models there are, reachable or not."""
+    return sum(issubclass(type(one), torch.nn.Module) for one in gc.get_objects())
 
 
 @pytest.mark.parametrize(

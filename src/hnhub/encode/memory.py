@@ -1,5 +1,7 @@
-"""A device whose memory runs out: the batch is halved, and the work goes on."""
+"""Memory of models: a batch that does not fit is halved, and what is done with is given back."""
 
+import ctypes
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from hnhub.errors import HnhubError
 
-__all__ = ["halving"]
+__all__ = ["halving", "release"]
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +38,18 @@ def halving(compute: Callable[[Sequence[Row]], NDArray[Any]], rows: Sequence[Row
     middle = (len(rows) + 1) // 2
     log.warning("out of memory with %d texts: going on with %d at a time", len(rows), middle)
     return np.concatenate([halving(compute, part) for part in (rows[:middle], rows[middle:])])
+
+
+def release() -> None:
+    """Give back what models hold that are done with.
+
+    A trained model and its trainer refer to each other, so only a collection frees them, and it comes when objects are many,
+    not when they are large. What was freed the C library keeps, in pieces that the next model may not fit into.
+    """
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
+        trim(0)

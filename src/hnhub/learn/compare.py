@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hnhub.encode.encoder import Encoder
+from hnhub.encode.memory import release
 from hnhub.encode.models import need_torch, resolve
 from hnhub.encode.presets import identity
 from hnhub.learn.compare_plan import Plan, Variant
@@ -93,6 +94,8 @@ def compare(
             log.info("%s, %s, %s, seed %d", model, name, corpus, seed)
             cell = _measured(job, _Combination(model, source, name, variant, corpus, seed))
             cells.setdefault((corpus, model, name), []).append(cell)
+            if variant.run is None:
+                release()
     comparisons = [_concluded(plan, corpus, model, cells, tests[corpus]) for corpus in tests for model in plan.models]
     return {"plan": asdict(plan), "comparisons": comparisons}
 
