@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import hnhub
 import small_parts
 from hnhub.engine.local import Local
 from hnhub.engine.ray_cluster import RayEngine, ray_engine
@@ -29,6 +30,7 @@ from hnhub.negatives import bm25, cross_encoder, dense, hybrid, llm
 from model_server import model_server
 from small_corpus import content, write_corpus
 from small_miners import PASSAGES, QUERIES, mining, write_cross_encoder, write_inputs, write_ranking
+from small_models import word_vectors
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
@@ -46,8 +48,8 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture
-def engine(cluster: None) -> Iterator[RayEngine]:
-    with ray_engine(address=None, workers=3, gpus_per_worker=None, memory=None) as opened:
+def engine(cluster: None, tmp_path: Path) -> Iterator[RayEngine]:
+    with ray_engine(address=None, workers=3, gpus_per_worker=None, memory=None, folder=tmp_path / "run") as opened:
         yield opened
 
 
@@ -95,8 +97,8 @@ def test_errors_pass_through_as_they_are(engine: RayEngine) -> None:
     assert list(engine.map(partial(small_parts.greedy, 1), 2)) == [0, 1]  # it goes on
 
 
-def test_a_worker_is_held_to_its_memory(cluster: None) -> None:
-    with ray_engine(address=None, workers=1, gpus_per_worker=0, memory=1_500_000_000) as engine:
+def test_a_worker_is_held_to_its_memory(cluster: None, tmp_path: Path) -> None:
+    with ray_engine(address=None, workers=1, gpus_per_worker=0, memory=1_500_000_000, folder=tmp_path) as engine:
         assert list(engine.map(partial(small_parts.greedy, 100 << 20), 1)) == [0]
         with pytest.raises(
             UsageError, match=r"part 0 takes more than a worker's 1500000000 bytes .* --memory-per-worker"
@@ -104,13 +106,26 @@ def test_a_worker_is_held_to_its_memory(cluster: None) -> None:
             list(engine.map(partial(small_parts.greedy, 2 << 30), 1))
 
 
-def test_no_room_is_an_error_after_a_while(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_is_an_error_after_a_while(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hnhub.engine.ray_cluster._PATIENCE", 1.0)
     with (
-        ray_engine(address=None, workers=1, gpus_per_worker=1, memory=None) as engine,
+        ray_engine(address=None, workers=1, gpus_per_worker=1, memory=None, folder=tmp_path) as engine,
         pytest.raises(ServiceError, match=r"no room for a worker for 1 s .*num_gpus"),
     ):
         list(engine.map(small_parts.refused, 1, gpu=True))
+
+
+def test_a_node_that_does_not_see_the_folder_of_the_parts_is_told_of(engine: RayEngine, tmp_path: Path) -> None:
+    """Here every node sees every folder, so the driver's sign is taken away before the worker looks for it."""
+
+    class Elsewhere(type(tmp_path)):  # type: ignore[misc]
+        def touch(self, *_: Any, **__: Any) -> None:
+            pass
+
+    engine._sign = Elsewhere(engine._sign)
+    with pytest.raises(UsageError, match=r"the node .* does not see .*/run as the driver does; give --out a folder"):
+        list(engine.map(partial(small_parts.slow, tmp_path), 2))
+    assert not list(tmp_path.glob("[0-9]*"))
 
 
 def test_idle_workers_that_died_cost_nothing(engine: RayEngine, tmp_path: Path) -> None:
@@ -242,12 +257,13 @@ def leave():
     time.sleep(1.5)
     cluster.remove_node(leaving, allow_graceful=False)
 
-with ray_engine(address=cluster.address, workers=None, gpus_per_worker=None, memory=None) as engine:
+here = Path(sys.argv[1])
+with ray_engine(address=cluster.address, workers=None, gpus_per_worker=None, memory=None, folder=here / "run") as engine:
     assert engine.workers == 3, engine.workers
-    list(engine.map(partial(small_parts.slow, Path(sys.argv[1])), 3))  # all are there
+    list(engine.map(partial(small_parts.slow, here), 3))  # all are there
     thread = threading.Thread(target=leave)
     thread.start()
-    assert list(engine.map(partial(small_parts.slow, Path(sys.argv[1])), 30)) == [part * part for part in range(30)]
+    assert list(engine.map(partial(small_parts.slow, here), 30)) == [part * part for part in range(30)]
     thread.join()
 cluster.shutdown()
 """
@@ -260,6 +276,42 @@ def test_a_node_that_leaves_costs_nothing_but_time(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert "a worker was lost" in done.stderr
+
+
+TWO_HOMES = """
+import sys
+from pathlib import Path
+from ray.cluster_utils import Cluster
+
+import hnhub
+
+corpus, place = sys.argv[1], Path(sys.argv[2])
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "env_vars": {"XDG_CACHE_HOME": str(place / "one")}})
+cluster.add_node(num_cpus=1, env_vars={"XDG_CACHE_HOME": str(place / "two")})
+cluster.wait_for_nodes()
+options = dict(methods=["bm25", "dense", "hybrid", "ce"], bi_encoder=sys.argv[3], cross_encoder=sys.argv[4], queries_from="qrels",
+               negatives=2, depth=10, rights="made by a program")
+hnhub.build(corpus, **options, out=place / "runs", engine="ray", ray_address=cluster.address)
+cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_nodes_with_homes_of_their_own_make_the_same_bytes(tmp_path: Path) -> None:
+    """Two nodes whose users' caches lie apart, and HNHUB_HOME is not set: the run's folder is all that they share."""
+    corpus = write_corpus(tmp_path / "corpora" / "made")
+    models = [word_vectors(tmp_path / "words", 32), write_cross_encoder(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if name != "HNHUB_HOME"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "driver"), "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", TWO_HOMES, str(corpus), str(tmp_path), *models]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    options: dict[str, Any] = {"bi_encoder": models[0], "cross_encoder": models[1], "queries_from": "qrels"}
+    methods = ["bm25", "dense", "hybrid", "ce"]
+    rights = "made by a program"
+    hnhub.build(str(corpus), methods=methods, negatives=2, depth=10, rights=rights, out=tmp_path / "local", **options)
+    assert content(tmp_path / "runs/made/dataset") == content(tmp_path / "local/made/dataset")
+    assert not list((tmp_path / "runs/made").glob(".seen-*"))
 
 
 def arguments(corpus: Path, out: Path, endpoint: str, *more: str) -> list[str]:

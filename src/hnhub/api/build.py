@@ -143,7 +143,7 @@ def opened_job(
     marks = _marks(options.get("marks"), recipe.corpus)
     folder = _run_folder(os.fspath(options.get("out", "runs")))
     with (
-        opened_engine(options) as engine,
+        opened_engine(options, folder / source.name) as engine,
         opened_models(recipe, options, engine) if prompts and ask else nullcontext(()) as models,
     ):
         yield Job(

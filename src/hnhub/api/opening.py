@@ -23,8 +23,8 @@ _RAY_ONLY = ("ray_address", "gpus_per_worker", "memory_per_worker")
 
 
 @contextmanager
-def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
-    """Yield what makes the parts of stages: the process itself, or a Ray cluster."""
+def opened_engine(options: "BuildOptions", folder: Path) -> "Iterator[Engine]":
+    """Yield what makes the parts of stages, in `folder`: the process itself, or a Ray cluster."""
     if options.get("engine", "local") == "local":
         if given := next((name for name in _RAY_ONLY if options.get(name) is not None), None):
             option = given.replace("_", "-")
@@ -39,6 +39,7 @@ def opened_engine(options: "BuildOptions") -> "Iterator[Engine]":
         workers=options.get("workers"),
         gpus_per_worker=options.get("gpus_per_worker"),
         memory=None if memory is None else round(memory * 1e9),
+        folder=folder,
     ) as engine:
         yield engine
 

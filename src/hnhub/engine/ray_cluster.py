@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,11 +31,11 @@ _PATIENCE = 300.0
 
 @contextmanager
 def ray_engine(
-    *, address: str | None, workers: int | None, gpus_per_worker: float | None, memory: int | None
+    *, address: str | None, workers: int | None, gpus_per_worker: float | None, memory: int | None, folder: Path
 ) -> "Iterator[RayEngine]":
     """Join the cluster at `address`, or start one on this machine, and leave it at the end.
 
-    `workers`: None is one a core (or as many as the GPUs serve). `gpus_per_worker`: None is 1 if the cluster has GPUs.
+    `folder` is where parts are made, which every node has to see. `workers`: None is one a core (or as many as the GPUs serve). `gpus_per_worker`: None is 1 if the cluster has GPUs.
     `memory`: bytes that a worker without a GPU may use.
     Raises MissingExtra without Ray, ServiceError if the cluster is not there.
     """
@@ -56,7 +57,7 @@ def ray_engine(
     try:
         has = ray.cluster_resources()
         gpus = min(1.0, has.get("GPU", 0.0)) if gpus_per_worker is None else gpus_per_worker
-        engine = RayEngine(workers, gpus, memory)
+        engine = RayEngine(workers, gpus, memory, folder)
         try:
             yield engine
         finally:
@@ -85,8 +86,10 @@ class RayEngine:
     threads: int | None = None
     worker_threads: int | None = 1
 
-    def __init__(self, workers: int | None, gpus_per_worker: float, memory: int | None) -> None:
+    def __init__(self, workers: int | None, gpus_per_worker: float, memory: int | None, folder: Path) -> None:
         import ray
+
+        self._sign = folder / f".seen-{uuid.uuid4().hex}"
 
         self._most = workers
         self._gpus = gpus_per_worker
@@ -108,7 +111,8 @@ class RayEngine:
     def map(self, make: Callable[[int], Result], count: int, *, gpu: bool = False) -> Iterator[Result]:
         """`make(0)` to `make(count - 1)`, in this order; at most one a worker is under way.
 
-        Errors of `make` pass through. Raises ServiceError if a part costs five workers, or there is room for none.
+        Errors of `make` pass through. Raises ServiceError if a part costs five workers, or there is room for none, UsageError if a
+        node does not see the folder of the parts.
         """
         import ray
 
@@ -174,6 +178,7 @@ class RayEngine:
         """End the workers."""
         self._end(list(self._all))
         self._idle = []
+        self._sign.unlink(missing_ok=True)
 
     def _end(self, workers: list[Any]) -> None:
         import ray
@@ -186,12 +191,14 @@ class RayEngine:
     def _start(self, busy: dict[Any, tuple[Any, int | None]], wanted: int) -> None:
         """Ask for workers as long as there is work for more."""
         starting = sum(part is None for _, part in busy.values())
+        self._sign.parent.mkdir(parents=True, exist_ok=True)
+        self._sign.touch()
         for _ in range(min(self.workers - len(self._all), wanted - len(self._idle) - starting)):
             # CUDA reserves address space by the hundred gigabytes, so there the GPU's own memory is the bound.
             limit = None if self._with_gpu else self._memory
             worker = self._worker.options(**self._options()).remote(limit, str(Path.cwd()), environment())
             self._all.append(worker)
-            busy[worker.ready.remote()] = (worker, None)
+            busy[worker.ready.remote(self._sign)] = (worker, None)
 
     def _options(self) -> dict[str, float]:
         memory = {"memory": self._memory} if self._memory else {}
@@ -207,8 +214,13 @@ class _Worker:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         self._limit = limit
 
-    def ready(self) -> None:
-        """Answer once the process is there."""
+    def ready(self, sign: Path) -> None:
+        """Answer once the process is there. Raises UsageError if it does not see the driver's sign in the folder of the parts."""
+        if not sign.exists():
+            raise UsageError(
+                f"the node {socket.gethostname()} does not see {sign.parent} as the driver does",
+                do="give --out a folder of a filesystem that all nodes share, by its full path",
+            )
 
     def make(self, make: Callable[[int], Result], part: int) -> Result:
         """Make one part."""
