@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import hnhub
@@ -26,7 +28,9 @@ from hnhub.errors import InputError, ServiceError, UsageError
 from hnhub.llm.client import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Message, Request
-from hnhub.negatives import bm25, cross_encoder, dense, hybrid, llm
+from hnhub.negatives import bm25, cross_encoder, dense, hybrid, judge, llm
+from hnhub.records import Recipe
+from hnhub.schema import QRELS
 from model_server import model_server
 from small_corpus import content, write_corpus
 from small_miners import PASSAGES, QUERIES, mining, write_cross_encoder, write_inputs, write_ranking
@@ -195,6 +199,37 @@ def test_stages_of_several_parts_have_the_same_bytes_here_and_there(
             files.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert facts[0] == facts[1]
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("kind", ["llm", pytest.param("ce", marks=pytest.mark.slow)])
+def test_a_judge_works_in_parts_too(
+    kind: str, engine: RayEngine, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_QUERIES", 1)
+    candidates = write_ranking(tmp_path / "bm25.parquet", {name: list(PASSAGES)[:4] for name in QUERIES})
+    pl.DataFrame(schema=QRELS).write_parquet(tmp_path / "qrels.parquet")
+    given = {**inputs, "candidates": candidates, "qrels": tmp_path / "qrels.parquet", "corpus_revision": "r"}
+    recipe = Recipe("tiny", negatives=2, judge="llm")
+    found = []
+    with model_server() as server:
+        for name, on in (("local", Local()), ("ray", engine)):
+            out, work = tmp_path / name / "out", tmp_path / name / "work"
+            out.mkdir(parents=True)
+            opening = partial(open_model, [server.url], journal=tmp_path / f"{name}.sqlite")
+            with ExitStack() as stack:
+                if kind == "ce":
+                    who = judge.cross_encoder_judge(write_cross_encoder(tmp_path), "auto", 0.95, None)
+                elif name == "local":
+                    who = judge.llm_judge(stack.enter_context(opening()), find_prompt("judge"), 0)
+                else:
+                    asked = RayModel(opening, 3)
+                    stack.callback(asked.close)
+                    who = judge.llm_judge(asked, find_prompt("judge"), 0)
+                facts = judge.make_judgements(out, work, judge=who, method="bm25", recipe=recipe, engine=on, **given)
+            assert len(list((work / "parts").glob("0*"))) == 3
+            found.append((facts, (out / "judgements.parquet").read_bytes()))
+    assert found[0] == found[1]
+    assert found[0][0]["judged"] > 6
 
 
 def requests(count: int) -> tuple[Request, ...]:

@@ -66,7 +66,7 @@ def judged(
     first, second = folder / name, folder / f"{name}-negatives"
     first.mkdir()
     second.mkdir()
-    facts = make_judgements(first, folder / "work", judge=judge, corpus_revision="r1", **inputs)
+    facts = make_judgements(first, folder / f"{name}-work", judge=judge, corpus_revision="r1", **inputs)
     judgements = pl.read_parquet(first / "judgements.parquet")
     assert judgements.schema == JUDGEMENTS
     chosen = make_negatives(second, judgements=first / "judgements.parquet", **inputs)
@@ -220,7 +220,7 @@ def test_a_cross_encoder_judges_by_the_cuts_rule(folder: Path, tmp_path_factory:
     refused = negatives.filter(pl.col("reason").str.starts_with("judged_"))
     assert len(refused) == facts["drop"] + facts["promote"]
     assert set(refused["document_id"]) <= set(ledger["document_id"])
-    judged(folder, cross_encoder_judge(tiny, "auto", 0.95, None), name="again")  # scores from the journal
+    judged(folder, cross_encoder_judge(tiny, "auto", 0.95, None), name="again")
     first, again = ((folder / name / "judgements.parquet").read_bytes() for name in ("judged", "again"))
     assert first == again
 

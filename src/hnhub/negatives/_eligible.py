@@ -1,6 +1,6 @@
 """A query's candidates as guard, cut and rank window leave them: what `judge` judges, and `choose` takes negatives from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from hnhub.errors import InputError
 from hnhub.negatives._in_order import in_parts
+from hnhub.negatives._texts import texts_of
 from hnhub.negatives.cut import cut, cut_by_level
 from hnhub.negatives.guard import Judged, Keys, judge
 from hnhub.negatives.sample import draw_order, in_window
@@ -17,10 +18,12 @@ from hnhub.records import METHODS, Recipe, Verdict
 from hnhub.schema import CANDIDATES
 from hnhub.text.documents import Texts, wanted_ids
 
-__all__ = ["Eligible", "eligible_candidates"]
+__all__ = ["Eligible", "check_candidates", "eligible_candidates", "eligible_part"]
 
 _TEXTS_OF = 256
 # Queries whose texts are held at once.
+_FROZEN = ["query_id", "query", "positive_ids"]
+_LookUp = Callable[[pl.Series], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,8 @@ def eligible_candidates(
     The cut applies where the scorer scored the positive too. `chunked`: ids are `<file>#<n>`. The texts that are named lie in
     the folder `scratch`, which the caller removes. Raises InputError for candidates that name unknown queries or documents.
     """
-    if list(columns := pl.read_parquet_schema(candidates)) != CANDIDATES.names():
-        raise InputError(
-            f"{candidates}: has the columns {', '.join(columns)}, not {', '.join(CANDIDATES)}", do="make it again"
-        )
-    frozen = pl.read_parquet(queries, columns=["query_id", "query", "positive_ids"])
+    _check_columns(candidates)
+    frozen = pl.read_parquet(queries, columns=_FROZEN)
     if twice := frozen.filter(pl.col("query_id").is_duplicated())["query_id"].head(1).to_list():
         raise InputError(f"{queries}: query id {twice[0]!r} stands there twice", do="give every query an id of its own")
     relevant = _relevant(frozen, qrels)
@@ -69,10 +69,57 @@ def eligible_candidates(
     texts = Texts(documents, wanted_ids([*named, pl.scan_parquet(candidates)]), scratch, lacking=True)
     for which, frame in in_parts(candidates, frozen["query_id"]):
         part = frozen[which].join(relevant, on="query_id", how="left", maintain_order="left")
-        rows = frame.sort("order", pl.col("label") != 1, "rank", nulls_last=True, maintain_order=True)
-        batches = _batches(rows, part, texts, candidates)
+        rows = _in_rank_order(frame)
+        batches = _batches(rows, part, texts.of, candidates)
         yield rows.drop("order"), (one for batch in batches for one in _eligible(batch, method, recipe, chunked))
         report("candidates looked at", which.start + len(part), len(frozen), unit="queries")
+
+
+def eligible_part(
+    candidates: Path,
+    part: slice,
+    *,
+    method: str,
+    documents: Path,
+    queries: Path,
+    qrels: Path,
+    recipe: Recipe,
+    chunked: bool = False,
+) -> list[Eligible]:
+    """Of these queries alone what `eligible_candidates` gives, after `check_candidates`; their texts are held."""
+    frozen = pl.read_parquet(queries, columns=_FROZEN)[part]
+    order = frozen.select("query_id").with_row_index("order")
+    own = pl.scan_parquet(candidates).filter(pl.col("query_id").is_in(frozen["query_id"].implode()))
+    rows = _in_rank_order(own.collect().join(order, on="query_id", maintain_order="left"))
+    asked = frozen.join(_relevant(frozen, qrels), on="query_id", how="left", maintain_order="left")
+    known = texts_of(
+        documents, pl.concat([asked["positive_ids"].explode(), asked["relevant"].explode(), rows["document_id"]])
+    )
+    batches = _batches(rows, asked, lambda _: known, candidates)
+    return [one for batch in batches for one in _eligible(batch, method, recipe, chunked)]
+
+
+def check_candidates(candidates: Path, frozen: pl.DataFrame) -> None:
+    """Raise InputError if the file has other columns than CANDIDATES or names a query that is not among the frozen ones."""
+    _check_columns(candidates)
+    known = frozen.lazy().select("query_id")
+    named = pl.scan_parquet(candidates).select("query_id").unique()
+    if len(unknown := named.join(known, on="query_id", how="anti").head(1).collect(engine="streaming")):
+        raise InputError(
+            f"{candidates}: query {unknown.item()!r} is not among the frozen queries",
+            do="delete the stage to make it again",
+        )
+
+
+def _check_columns(candidates: Path) -> None:
+    if list(columns := pl.read_parquet_schema(candidates)) != CANDIDATES.names():
+        raise InputError(
+            f"{candidates}: has the columns {', '.join(columns)}, not {', '.join(CANDIDATES)}", do="make it again"
+        )
+
+
+def _in_rank_order(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sort("order", pl.col("label") != 1, "rank", nulls_last=True, maintain_order=True)
 
 
 def _relevant(frozen: pl.DataFrame, qrels: Path) -> pl.DataFrame:
@@ -82,18 +129,18 @@ def _relevant(frozen: pl.DataFrame, qrels: Path) -> pl.DataFrame:
     return judged.group_by("query_id").agg(pl.col("document_id").unique().sort().alias("relevant")).collect()
 
 
-def _batches(rows: pl.DataFrame, part: pl.DataFrame, texts: Texts, candidates: Path) -> Iterator["_Batch"]:
+def _batches(rows: pl.DataFrame, part: pl.DataFrame, look_up: _LookUp, candidates: Path) -> Iterator["_Batch"]:
     for first in range(0, len(part), _TEXTS_OF):
         own = rows.filter(pl.col("order").is_between(first, first + _TEXTS_OF, closed="left"))
-        yield _Batch(own.with_columns(pl.col("order") - first), part[first : first + _TEXTS_OF], texts, candidates)
+        yield _Batch(own.with_columns(pl.col("order") - first), part[first : first + _TEXTS_OF], look_up, candidates)
 
 
 class _Batch:
     """Some queries with their candidates and all texts that these name, as plain lists."""
 
-    def __init__(self, frame: pl.DataFrame, part: pl.DataFrame, texts: Texts, candidates: Path) -> None:
+    def __init__(self, frame: pl.DataFrame, part: pl.DataFrame, look_up: _LookUp, candidates: Path) -> None:
         ids = [part["positive_ids"].explode(), part["relevant"].explode(), frame["document_id"]]
-        self.texts = texts.of(pl.concat(ids))
+        self.texts = look_up(pl.concat(ids))
         self.keys = Keys(self.texts)
         self.queries = part.rows()
         self.ids: list[str | None] = frame["document_id"].to_list()

@@ -1,18 +1,22 @@
 """A judge's verdicts on what would become negatives: keep, drop as relevant, or promote to a second positive."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from hnhub.engine.local import LOCAL, Engine
+from hnhub.errors import InputError
 from hnhub.llm.prompts import Prompt
 from hnhub.llm.types import Answer, LanguageModel, Request
-from hnhub.negatives._eligible import Eligible, eligible_candidates
+from hnhub.negatives._eligible import Eligible, check_candidates, eligible_part
+from hnhub.negatives._parts import make_parts
 from hnhub.negatives.cut import BY_GRADE, cut
 from hnhub.progress import report
 from hnhub.records import Precision, Provenance, Recipe, Verdict
@@ -39,6 +43,8 @@ REASONS: dict[Verdict, str | None] = {"keep": None, "drop": "judged_relevant", "
 FAILED = "judge_failed"
 """The reason of what is kept because there was no answer."""
 
+_QUERIES = 2048
+
 Row = dict[str, Any]
 """A row of JUDGEMENTS without query and candidate, with `tokens` where a language model was asked."""
 
@@ -46,8 +52,17 @@ Row = dict[str, Any]
 Judging = Callable[[Sequence[tuple[Eligible, int]]], Iterator[Row]]
 """Gives a row for each pair of a query and the index of one of its candidates, in order."""
 
-Judge = Callable[[Path], AbstractContextManager[Judging]]
-"""A folder where partial results may be kept to what judges, opened once a stage."""
+
+@dataclass(frozen=True)
+class Judge:
+    """Who judges. Ray's workers get a copy."""
+
+    opened: Callable[[Path], AbstractContextManager[Judging]]
+    """A folder where partial results may be kept to what judges, opened once a part."""
+    about: Callable[[], Mapping[str, object]] = dict
+    """What only a worker knows and judgements depend on."""
+    gpu: bool = False
+    """Whether a GPU helps."""
 
 
 def make_judgements(
@@ -63,18 +78,19 @@ def make_judgements(
     recipe: Recipe,
     corpus_revision: str,
     chunked: bool = False,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Write judgements.parquet (JUDGEMENTS) into `out`; return the facts.
 
     The judge is shown, for every query, the first SHOWN times `recipe.negatives` candidates that guard, cut and rank window
     leave, in the order in which they would be taken. A candidate without an answer is kept, with the reason
-    `judge_failed`. Raises InputError for candidates that name unknown queries or documents.
+    `judge_failed`. Raises InputError for candidates that name unknown queries or documents, or workers that judge in different
+    dtypes.
     """
-    totals, made_by = Counter[str](), {"model": None, "revision": None}
-    columns, shown = arrow_schema(JUDGEMENTS), SHOWN * recipe.negatives
-    batches = eligible_candidates(
+    check_candidates(candidates, pl.read_parquet(queries, columns=["query_id"]))
+    eligible = partial(
+        eligible_part,
         candidates,
-        work / "texts",
         method=method,
         documents=documents,
         queries=queries,
@@ -82,25 +98,51 @@ def make_judgements(
         recipe=recipe,
         chunked=chunked,
     )
-    with judge(work) as judging, pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
-        for _, batch in batches:
-            pairs = [(one, at) for one in batch for at in one.order[:shown]]
-            rows = []
-            for number, ((one, at), row) in enumerate(zip(pairs, judging(pairs), strict=True), 1):
-                document_id, text = one.candidates[at]
-                asked = row.pop("tokens", {})
-                totals.update(asked)
-                totals[FAILED if row["reason"] == FAILED else row["verdict"]] += 1
-                if asked or not totals["asked"]:  # of two judges the language model
-                    made_by = {name: getattr(row["provenance"], name) for name in made_by}
-                provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
-                told = {"document_id": document_id, "text": text if document_id is None else None}
-                rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
-                report("judged of this batch", number, len(pairs), unit="pairs", dropped=_dropped(totals))
-            writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
+    part = partial(
+        _judge_part, judge=judge, eligible=eligible, shown=SHOWN * recipe.negatives, corpus_revision=corpus_revision
+    )
+    parts = make_parts(out, work, part, queries=queries, size=_QUERIES, engine=engine, about=judge.about, gpu=judge.gpu)
+    if any(one["about"] != parts[0]["about"] for one in parts):
+        raise InputError("workers judge in different dtypes", do="use workers with one kind of GPU, or without")
+    totals = Counter[str]()
+    for one in parts:
+        totals.update(one["totals"])
+    # Of two judges the language model, wherever it was asked.
+    made_by = max(reversed(parts), key=lambda one: "asked" in one["totals"])["made_by"]
     verdicts = {name: totals.pop(name, 0) for name in (*REASONS, FAILED)}
-    counts = {"shown": shown, "judged": sum(verdicts.values()), **verdicts, **totals}
+    counts = {"shown": SHOWN * recipe.negatives, "judged": sum(verdicts.values()), **verdicts, **totals}
     return {"judge": recipe.judge, "method": method, **made_by, **counts}
+
+
+def _judge_part(
+    out: Path,
+    work: Path,
+    part: slice,
+    *,
+    judge: Judge,
+    eligible: Callable[[slice], list[Eligible]],
+    shown: int,
+    corpus_revision: str,
+) -> dict[str, Any]:
+    totals, made_by = Counter[str](), {"model": None, "revision": None}
+    pairs = [(one, at) for one in eligible(part) for at in one.order[:shown]]
+    rows = []
+    with judge.opened(work) as judging:
+        for number, ((one, at), row) in enumerate(zip(pairs, judging(pairs), strict=True), 1):
+            document_id, text = one.candidates[at]
+            asked = row.pop("tokens", {})
+            totals.update(asked)
+            totals[FAILED if row["reason"] == FAILED else row["verdict"]] += 1
+            if asked or not totals["asked"]:  # of two judges the language model
+                made_by = {name: getattr(row["provenance"], name) for name in made_by}
+            provenance = asdict(replace(row["provenance"], method="judge", corpus_revision=corpus_revision))
+            told = {"document_id": document_id, "text": text if document_id is None else None}
+            rows.append({"query_id": one.query_id, **told, **row, "provenance": provenance})
+            report("judged of these queries", number, len(pairs), unit="pairs", dropped=_dropped(totals))
+    columns = arrow_schema(JUDGEMENTS)
+    with pq.ParquetWriter(out / "judgements.parquet", columns, compression="zstd") as writer:
+        writer.write_table(pl.DataFrame(rows, schema=JUDGEMENTS).to_arrow().cast(columns))
+    return {"totals": dict(totals), "made_by": made_by, "about": judge.about()}
 
 
 def _dropped(totals: Counter[str]) -> dict[str, int]:
@@ -137,7 +179,7 @@ def llm_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
                 detail = answer.failure or "the answer is no grade from 0 to 3"
                 yield {**row, "verdict": "keep", "reason": FAILED, "detail": detail}
 
-    return lambda _: nullcontext(judging)  # answers are in the journal
+    return Judge(lambda _: nullcontext(judging))  # answers are in the journal
 
 
 def cross_encoder_judge(
@@ -149,7 +191,7 @@ def cross_encoder_judge(
     """
 
     @contextmanager
-    def judge(work: Path) -> Iterator[Judging]:
+    def opened(work: Path) -> Iterator[Judging]:
         from hnhub.encode.devices import devices, token_budget
         from hnhub.score.journal import ScoreJournal
         from hnhub.score.scorers import find_reference, load_scorers, score_pairs
@@ -177,4 +219,9 @@ def cross_encoder_judge(
         finally:
             journal.close()
 
-    return judge
+    def about() -> dict[str, object]:
+        from hnhub.score.scorers import load_scorers
+
+        return {"dtype": load_scorers(cross_encoder, precision)[0].dtype}
+
+    return Judge(opened, about, gpu=True)

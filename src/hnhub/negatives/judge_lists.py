@@ -52,7 +52,7 @@ def listwise_judge(model: LanguageModel, prompt: Prompt, seed: int) -> Judge:
         for group, answer in zip(groups, model.ask(ask(group) for group in groups), strict=True):
             yield from _rows(answer, prompt.texts(answer), len(group))
 
-    return lambda _: nullcontext(judging)  # answers are in the journal
+    return Judge(lambda _: nullcontext(judging))  # answers are in the journal
 
 
 def _rows(answer: Answer, grades: Sequence[str], count: int) -> Iterator[Row]:
@@ -75,8 +75,8 @@ def cascade_judge(weak: Judge, strong: Judge) -> Judge:
     """
 
     @contextmanager
-    def judge(work: Path) -> Iterator[Judging]:
-        with weak(work) as first, strong(work) as second:
+    def opened(work: Path) -> Iterator[Judging]:
+        with weak.opened(work) as first, strong.opened(work) as second:
 
             def judging(pairs: Pairs) -> Iterator[Row]:
                 found = list(first(pairs))
@@ -96,4 +96,4 @@ def cascade_judge(weak: Judge, strong: Judge) -> Judge:
 
             yield judging
 
-    return judge
+    return Judge(opened, weak.about, weak.gpu)

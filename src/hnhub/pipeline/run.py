@@ -175,6 +175,7 @@ def _judgements(job: Job, method: str) -> Stage:
             recipe=job.made_by,
             corpus_revision=job.corpus_revision,
             chunked=job.chunked,
+            engine=job.engine,
         )
 
     needs = ("corpus", "queries", f"candidates/{method}")
