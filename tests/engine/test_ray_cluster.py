@@ -39,12 +39,16 @@ from small_models import word_vectors
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 
+IMPORTS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+"""Where workers find small_parts, and the hnhub that is tested."""
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where workers find small_parts
+        patch.setenv("PYTHONPATH", IMPORTS)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     yield
@@ -306,7 +310,7 @@ cluster.shutdown()
 
 @pytest.mark.slow
 def test_a_node_that_leaves_costs_nothing_but_time(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "PYTHONPATH": IMPORTS, "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, "-c", MULTI_NODE, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
