@@ -1,6 +1,9 @@
 """`hnhub.adapt` and `hnhub adapt`: the whole way on a small corpus, with a scripted writer and a static model."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from click.testing import CliRunner
 import hnhub
 from hnhub.cli import cli
 from hnhub.errors import LimitReached, UsageError
+from hnhub.learn.mteb_results import DEPTH, write_mteb_results
 from hnhub.text.similarity import best_near
 from llm_servers.scripted import Scripted
 from llm_servers.writer import Writer
@@ -89,6 +93,25 @@ def test_the_held_out_set_is_a_corpus_like_any_other(done: hnhub.Adapted) -> Non
     found = hnhub.evaluate(str(done.folder / "model"), hnhub.open_corpus(done.held_out, name="made-held-out"))
     seed = pl.read_parquet(done.folder / "compare/scores/model/tuned/made-held-out/seed-0/scores.parquet")
     assert found["nDCG@10"] == pytest.approx(seed["nDCG@10"].mean(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_mteb_measures_the_adapted_model_on_the_held_out_set_as_hnhub_does(done: hnhub.Adapted, tmp_path: Path) -> None:
+    """By mteb's own loader of the folder, and as `hnhub.mteb_task`; in a process of its own, since mteb warns."""
+    model = done.folder / "model"
+    found = hnhub.evaluate(model, hnhub.open_corpus(done.held_out, name="held-out"), depth=DEPTH, precision="fp32")
+    result = write_mteb_results(tmp_path, found)
+    script = Path(__file__).parents[1] / "learn" / "by_mteb.py"
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", script, model, done.held_out, result],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    by_mteb = json.loads(told.stdout.splitlines()[-1])
+    assert len(by_mteb["theirs"]) >= 43
+    assert {name: by_mteb["read"][name] for name in by_mteb["theirs"]} == pytest.approx(by_mteb["theirs"], abs=1e-5)
+    assert by_mteb["task"] == pytest.approx(by_mteb["theirs"], abs=1e-5)
+    assert 0 < by_mteb["main"] <= 1
 
 
 def test_the_same_call_makes_and_asks_nothing(

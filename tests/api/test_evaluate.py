@@ -12,6 +12,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 import hnhub
 from hnhub.errors import UsageError
 from small_miners import write_cross_encoder
+from small_models import tiny_bert
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,6 +55,17 @@ def test_a_cross_encoder_object_reranks_as_its_folder_does(made: Path, tmp_path:
     plain = hnhub.evaluate("bm25", made, depth=5)
     assert set(found.run.as_mapping()["q50"]) == set(plain.run.as_mapping()["q50"])
     assert found.settings["reranker"]["revision"].startswith("sha256:")
+
+
+def test_a_model_computes_in_the_precision_that_is_asked_for(made: Path, tmp_path: Path) -> None:
+    model = tiny_bert(tmp_path)
+    exact, lower = (hnhub.evaluate(model, made, precision=one) for one in ("fp32", "bf16"))
+    assert (exact.settings["dtype"], lower.settings["dtype"]) == ("float32", "bfloat16")
+    by_object = hnhub.evaluate(SentenceTransformer(model, device="cpu"), made)
+    assert exact.measures == by_object.measures
+    scores = [list(found.run.as_mapping()["q50"].values()) for found in (exact, lower)]
+    assert scores[0] != scores[1]
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
 
 
 def test_a_run_is_scored_as_it_stands_and_written_runs_score_the_same(made: Path) -> None:

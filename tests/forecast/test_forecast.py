@@ -90,6 +90,18 @@ def test_the_plan_measures_what_is_here_and_says_what_is_not(tmp_path: Path, hnh
     assert unknown["memory_bytes"] < found["memory_bytes"]
 
 
+def test_an_endpoint_that_does_not_answer_is_no_hindrance(tmp_path: Path, hnhub) -> None:
+    corpus = write_corpus(tmp_path / "made")
+    options = ["made", "--corpus-dir", corpus, "--method", "llm", "--out", tmp_path, "--price", 0.1, 0.4]
+    done = hnhub("plan", *options, "--endpoint", "http://127.0.0.1:9", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert "no endpoint answers (http://127.0.0.1:9" in found["unreached"]
+    assert found["notes"][0].startswith(found["unreached"])
+    assert {step["stage"]: step["requests"] for step in found["steps"]}["candidates/llm"] > 0
+    assert found["cost"] > 0
+
+
 def planned(hnhub, *given: object) -> tuple[int, int | None, list[str]]:
     """Queries, requests for them, and notes."""
     done = hnhub("plan", *given, "--method", "bm25", "--json")

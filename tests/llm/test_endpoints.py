@@ -1,5 +1,6 @@
 import http.server
 import json
+import sqlite3
 import threading
 import time
 from email.utils import formatdate
@@ -167,6 +168,32 @@ def test_different_models_are_refused_and_one_can_be_named(tmp_path):
             open_model(urls, api="openai", journal=tmp_path / "j.sqlite").__enter__()
         with open_model(urls, api="openai", model="scripted", journal=tmp_path / "j.sqlite") as model:
             assert model.identity["model"] == "scripted"
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("/srv/ann/weights/tiny.Q4_1.gguf", "tiny.Q4_1.gguf"),
+        ("weights/tiny.gguf", "tiny.gguf"),
+        ("/data/Qwen3-8B/", "Qwen3-8B"),
+        ("C:\\Users\\ann\\tiny.gguf", "tiny.gguf"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("llama3.1:8b", "llama3.1:8b"),
+    ],
+)
+def test_a_path_of_the_servers_machine_is_sent_to_it_and_told_nobody_else(tmp_path, ask_for, told, name):
+    journal = tmp_path / "j.sqlite"
+    for named, seed in ((name, 1), (told, 2)):
+        with (
+            Scripted(models=["other", told]) as server,
+            open_model([server.url], model=named, journal=journal) as model,
+        ):
+            assert model.identity["model"] == name
+            (answer,) = model.ask([ask_for(1, seed=seed)])
+            assert answer.provenance.model == name
+            assert {body["model"] for body in server.bodies} == {told}
+    kept = sqlite3.connect(journal).execute("SELECT DISTINCT model FROM answers").fetchall()
+    assert kept == [(name,)]
 
 
 def test_the_embedded_model_is_not_taken_for_another(tmp_path):

@@ -149,6 +149,7 @@ def test_snippets_run_where_the_dataset_lies(dataset: Path, tmp_path: Path) -> N
     assert result.returncode == 0, result.stderr
     assert "num_rows: 11" in result.stdout
     compile(blocks[1], "training", "exec")
+    assert "load_dataset" not in blocks[1], "it goes on from the first"
 
 
 @pytest.mark.slow
@@ -160,7 +161,7 @@ def test_the_training_snippet_trains(dataset: Path, tmp_path: Path) -> None:
     assert package.origin is not None
     weights = next(Path(package.origin).parent.rglob("modules.json")).parent
     blocks = re.findall(r"```python\n(.*?)```", (dataset / "README.md").read_text(), re.DOTALL)
-    code = blocks[1].replace("intfloat/e5-base-v2", str(weights)).replace("Path.cwd()", repr(str(dataset)))
+    code = "".join(blocks).replace("intfloat/e5-base-v2", str(weights)).replace("Path.cwd()", repr(str(dataset)))
     environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -171,4 +171,5 @@ def _with_facts(folder: Path, corpus: dict[str, Any] | None = None, **facts: Any
 def test_usage(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert "NAMESPACE/NAME" in run("push", dataset, "--repo", "tiny", code=2).stderr
     assert "hf auth login" in run("push", dataset, "--repo", "ann/tiny", code=2, token=None).stderr
+    assert "ann/new (not there yet)" in run("push", dataset, "--repo", "ann/new", "--dry-run", token=None).stdout
     assert "no dataset is here" in run("push", tmp_path, "--repo", "ann/tiny", code=2).stderr

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from model_server import model_server
 from small_corpus import content, write_corpus
 from small_run import make_dataset
 
+SHARD = "exports/{}/train-00000-of-00001.parquet"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -65,7 +66,7 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
     dataset = tmp_path / "runs" / "ann--things" / "dataset"
     before = content(dataset)
     push = ("push", "runs/ann--things", "--repo", "ann/hard", "--with-answers", "--with-page", "--space", "ann/look")
-    push += ("--with-export", "triples")
+    push += ("--with-export", "triples", "--with-export", "pylate")
 
     planned = run("ann", *push, "--dry-run").stdout
     assert f"+ add     {ANSWERS}" in planned
@@ -84,21 +85,55 @@ def test_a_stranger_builds_the_same_without_a_model(hub: HubServer, run: Run, tm
     card = (dataset / "README.md").read_text(encoding="utf-8")
     assert f"[{ANSWERS}]({ANSWERS})" in card
     assert "| [exports/triples/bm25](exports/triples/bm25) |" in card
-    assert [path.name for path in (dataset / "exports" / "triples").iterdir() if path.is_dir()]
+
+    # What is put along later comes beside what was put along before, and a config in another layout is read by its name.
+    again = json.loads(
+        run(
+            "ann",
+            "push",
+            "runs/ann--things",
+            "--repo",
+            "ann/hard",
+            "--with-export",
+            "tevatron",
+            "--tag",
+            "v2",
+            "--json",
+        ).stdout
+    )
+    (kept,) = {step["action"] for step in again["plan"]["steps"] if step["path"].startswith("exports/triples/")}
+    assert kept == "keep"
+    told = ("pylate-bm25-train", "pylate-bm25-queries", "pylate-bm25-documents", "tevatron-bm25")
+    rows, queries, documents, passages = _first_rows(hub, tmp_path / "reader", "ann/hard", told)
+    assert rows["query_id"] == queries["query_id"] == passages["query_id"]
+    assert rows["document_ids"][0] == documents["document_id"] == passages["positive_passages"][0]["docid"]
+    assert len(rows["scores"]) == len(rows["document_ids"]) == 2
+    assert documents["text"] == passages["positive_passages"][0]["text"]
 
     hub.store.write("ann/things", {"corpus.jsonl": b'{"_id": "x", "text": "another edition"}\n'})
     try:
-        found = json.loads(run("stranger", "reproduce", "ann/hard@v1", "--json").stdout)
+        found = json.loads(run("stranger", "reproduce", "ann/hard@v2", "--json").stdout)
     finally:
         hub.store.repos["dataset", "ann/things"].branches["main"] = pinned
     assert found["same"]
     assert found["sent"] == 0
+    assert found["on_record"] == answers["method"].len()
     assert set(found["files"].values()) == {"same"}
-    assert {"page.html", "exports/triples/bm25/README.md"} <= set(found["files"])
+    assert {"page.html", "exports/triples/bm25/README.md", SHARD.format("tevatron-llm")} <= set(found["files"])
     assert set(found["stages"].values()) == {"same"}
     assert {"queries", "candidates/llm", "judgements/bm25"} <= set(found["stages"])
     assert found["why"] == []
     assert content(Path(found["folder"])) == content(dataset)
+
+
+def _first_rows(hub: HubServer, home: Path, repo: str, configs: Sequence[str]) -> list[dict[str, Any]]:
+    """Each config's first row, loaded as anybody loads it."""
+    code = "import sys, json; from datasets import load_dataset as load; "
+    code += "print(json.dumps([load(sys.argv[1], config, split='train')[0] for config in sys.argv[2:]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, repo, *configs], env=clean_environment(hub.url, home, None, xet=False), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from hnhub.api.adapting import Adapting
-from hnhub.api.build import opened_job
+from hnhub.api.forecast import job_to_forecast
 from hnhub.errors import HnhubError
 from hnhub.forecast.forecast import Forecast, forecast
 from hnhub.learn.options import settings_for
@@ -64,9 +64,10 @@ def forecast_of(way: Adapting) -> AdaptForecast:
             ("test", there.test_options(), ("test",)),
             ("train", there.train_options(), ("train", "dev")),
         ):
-            with opened_job(there.part(part, *splits), None, {**options, "out": way.out / part}) as job:
+            here = there.part(part, *splits)
+            with job_to_forecast(here, None, {**options, "out": way.out / part}) as (job, unreached):
                 steps = pipeline.stages(job)[:2] if part == "test" else pipeline.stages(job)
-                found[part] = forecast(job, steps, pipeline.status(steps, job.folder))
+                found[part] = forecast(job, steps, pipeline.status(steps, job.folder), unreached)
     return AdaptForecast(found["test"], found["train"], split.facts["passages"], *_training_time(way, found["train"]))
 
 

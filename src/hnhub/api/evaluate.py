@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnhub.api.inputs import BiEncoder, CorpusLike, Reranker, model_name, open_corpus
+from hnhub.encode.devices import chosen_dtype
 from hnhub.encode.models import held, need_torch, resolve
 from hnhub.errors import UsageError
 from hnhub.home import home
@@ -14,6 +15,7 @@ from hnhub.learn.evaluate import evaluate as evaluate_run
 from hnhub.learn.metrics import DEFAULT_MEASURES
 from hnhub.learn.runs import Run, read_run, run_of_mapping
 from hnhub.progress import showing
+from hnhub.records import Precision
 
 if TYPE_CHECKING:
     from hnhub.api.runs import Run as BuiltRun
@@ -34,6 +36,7 @@ def evaluate(
     query_prefix: str | None = None,
     document_prefix: str | None = None,
     max_length: int | None = None,
+    precision: Precision = "auto",
     mteb_prompts: bool = False,
     trained_on: "str | os.PathLike[str] | BuiltRun | None" = None,
     config: str | None = None,
@@ -47,8 +50,9 @@ def evaluate(
     `measures`: nDCG, P, Recall, MRR and MAP with any cut-off, equal to trec_eval's; any other is computed by ir_measures.
     `rerank`: a cross-encoder orders each query's best `depth` documents anew. `depth`: documents a query; None is the largest
     cut-off, at least 100. `preset` (e5, gte, bert, plain) and the prefixes take the place of what is saved with the model;
-    `max_length` is in tokens. `mteb_prompts` takes those that mteb gives the model on this task, an instruction among them, where
-    no prefix says otherwise (needs `hnhub[mteb]`). `trained_on` and `config` name training data (a run, a folder or a Hub id): figures are then also
+    `max_length` is in tokens. `precision` (auto, fp32, bf16) is what `model` and `rerank` compute in; auto is bf16 where the device
+    gains from it, and mteb's own figures are fp32's. `mteb_prompts` takes those that mteb gives the model on this task, an
+    instruction among them, where no prefix says otherwise (needs `hnhub[mteb]`). `trained_on` and `config` name training data (a run, a folder or a Hub id): figures are then also
     given without the queries whose relevant passages it trains on.
 
     Embeddings and indexes are kept in HNHUB_HOME, by what they are made from. Raises UsageError, InputError for a model, corpus
@@ -85,10 +89,12 @@ def evaluate(
             prompts = {"preset": preset, "query_prompt": query_prefix, "document_prompt": document_prefix}
             if mteb_prompts:
                 prompts = _as_mteb(name, test, prompts)
-            ranked, identity = _dense(name, test, wanted, {**prompts, "max_length": max_length})
+            ranked, identity = _dense(
+                name, test, wanted, {**prompts, "max_length": max_length, "dtype": chosen_dtype(precision)}
+            )
             settings |= identity
         if reranker is not None:
-            ranked, settings["reranker"] = _reranked(ranked, test, reranker, wanted)
+            ranked, settings["reranker"] = _reranked(ranked, test, reranker, precision, wanted)
         label = " + ".join(_label(part) for part in (name, reranker) if part is not None)
         return evaluate_run(ranked, test, model=label, measures=measures, contaminated=seen, settings=settings)
 
@@ -113,11 +119,11 @@ def _as_mteb(name: str, test: Judged, prompts: Mapping[str, str | None]) -> dict
     }
 
 
-def _reranked(run: Run, test: Judged, name: str, depth: int) -> tuple[Run, dict[str, str]]:
+def _reranked(run: Run, test: Judged, name: str, precision: Precision, depth: int) -> tuple[Run, dict[str, str]]:
     from hnhub.learn.search import rerank, score_by
     from hnhub.score.scorers import find_reference
 
-    return rerank(run, test, score_by(name), depth), find_reference(name).identity()
+    return rerank(run, test, score_by(name, precision), depth), find_reference(name).identity()
 
 
 def _contaminated(trained_on: "str | os.PathLike[str] | BuiltRun", config: str, test: Judged) -> frozenset[str]:

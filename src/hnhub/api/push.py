@@ -46,7 +46,7 @@ def push(
     our files go. With `with_page` the dataset's page (`hnhub.view`) goes along and is linked from the card; `space` names a
     static Space (NAMESPACE/NAME) that shows it. With `with_answers` everything that language models answered goes along, by the
     hashes of the requests, so that others build it again (`hnhub.reproduce`) without asking a model. `with_exports` are layouts of
-    `hnhub.export` that go along as files, by every method.
+    `hnhub.export` that go along, by every method: as further configs where their project loads them by name, else as files.
 
     Raises RuleBroken, before anything is sent, for data that breaks a rule of `validate` or text that may not be passed on, and
     after the commit if what is on the Hub does not load as it should; UsageError without a token, for a tag that stands
@@ -145,7 +145,9 @@ def _prepare(folder: Folder, repo: str, along: _Along, *, made: Path | None = No
         if along.answers and (found := collect_answers(made or folder.path)) is not None:
             added[ANSWERS], facts["answers"] = found
         if along.exports:
-            facts["exports"], files = exports_of(folder.path, along.exports, Path(place))
+            # What an earlier push put along stays: layouts are added to those that are there, and made anew where they are named again.
+            layouts = [*(one["layout"] for one in facts.get("exports", ())), *along.exports]
+            facts["exports"], files = exports_of(folder.path, layouts, Path(place))
             added |= files
         if along.page or along.space:
             page = page_of(folder.path)

@@ -167,16 +167,12 @@ def forecast_release(items: Sequence[Item]) -> list[ReleaseForecast]:
     found = []
     for item in items:
         corpus, name = item.source
-        note = None
         try:
-            steps = forecast_build(corpus, name, item.options).steps
-        except ServiceError as error:
-            note = error.what
-            try:
-                steps = forecast_build(corpus, name, item.options, ask=False).steps
-            except ServiceError as error:  # not the endpoint, but the Hub
-                found.append(ReleaseForecast(item, (), None, note=error.what))
-                continue
+            planned = forecast_build(corpus, name, item.options)
+        except ServiceError as error:  # not the endpoint, but the Hub
+            found.append(ReleaseForecast(item, (), None, note=error.what))
+            continue
+        steps = planned.steps
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
         plan = None if left else plan_folder_push(read_folder(_built(item)), item.target.repo)
@@ -188,7 +184,7 @@ def forecast_release(items: Sequence[Item]) -> list[ReleaseForecast]:
                 sum(step.requests or 0 for step in steps),
                 sum(step.prompt_tokens or 0 for step in steps),
                 sum(step.completion_tokens or 0 for step in steps),
-                note,
+                planned.unreached,
             )
         )
     return found

@@ -52,6 +52,8 @@ class Reproduction:
     """What of the two builds is not the same: versions, code, corpus, models, a line each."""
     sent: int
     """Requests that were sent to a language model."""
+    on_record: int = 0
+    """Answers of language models that were taken from the dataset's answers or the journal: their tokens were paid before."""
 
     @property
     def same(self) -> bool:
@@ -67,6 +69,8 @@ class Reproduction:
         parts = [f"{self.name}, built again in {self.folder}", text_table(self._stage_rows()), text_table(self._rows())]
         same = sum(state == "same" for state in self.files.values())
         asked = f"{self.sent:,} requests were sent"
+        if self.on_record:
+            asked += f", {self.on_record:,} answers were on record"
         parts.append(f"{same} of {len(self.files)} files are the same, bit for bit; {asked}")
         if self.why:
             parts.append("\n".join(["not the same of the two builds:", *(f"  {line}" for line in self.why)]))
@@ -128,7 +132,8 @@ def reproduce(
         ):
             steps = pipeline.stages(job)
             pipeline.run(steps, job.folder, wait=True)
-            sent = sum(counts["sent"] for counts in (job.asked or {}).values())
+            asked = (job.asked or {}).values()
+            sent, on_record = (sum(counts[name] for counts in asked) for name in ("sent", "cached"))
         made = job.folder / "dataset"
         _finish(folder, made)
         here = read_origin(read_record(made / MANIFEST), str(made))
@@ -142,6 +147,7 @@ def reproduce(
             splits=[one for one in compare_folders(folder, made).splits if _differs(one)] if differ else [],
             why=differences(origin, here),
             sent=sent,
+            on_record=on_record,
         )
 
 

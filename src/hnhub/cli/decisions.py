@@ -28,7 +28,7 @@ class _NumberOrWord(click.IntRange):
             self.fail(f"{value!r} is no number of {self.min} or more, and not {self.word!r}", param, ctx)
 
 
-def _type(hint: Any, about: Option) -> click.ParamType[Any]:
+def _type(hint: Any, about: Option) -> "click.ParamType[Any]":
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
     if words:

@@ -210,6 +210,13 @@ def train(dataset: str, config: str, model: str, out: Path, as_json: bool, **opt
 )
 @_prefixes
 @click.option(
+    "--precision",
+    type=Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="What models compute in; auto is bf16 where the hardware has units for it. mteb's figures are fp32's.",
+)
+@click.option(
     "--trained-on", metavar="DATASET", help="Also score without the queries whose relevant passages it trains on."
 )
 @click.option("--config", help="Of --trained-on.")
@@ -235,7 +242,7 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
         raise UsageError("nothing to evaluate", do="give a MODEL, `bm25` or --from-run FILE")
     named = (
         *("rerank", "depth", "preset", "query_prefix", "document_prefix", "max_length"),
-        *("mteb_prompts", "trained_on", "config"),
+        *("precision", "mteb_prompts", "trained_on", "config"),
     )
     found = measure(
         model or run.stem,

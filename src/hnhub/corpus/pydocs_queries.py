@@ -72,7 +72,7 @@ JUDGEMENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "test",
         "same key written twice in a dict literal",
         (
-            "specify the same key multiple times in the dict item list",
+            "specify the same key multiple times in the",
             "Clashes between duplicate keys are not detected",
         ),
     ),

@@ -72,6 +72,8 @@ class Forecast:
     notes: tuple[str, ...]
     prices: Prices | None = None
     """Of the language model, of several the dearest, where they are given; of a batch if it goes by batches."""
+    unreached: str | None = None
+    """Why the endpoint was not looked at: there is no time of requests then, and what a model wrote counts as to do."""
 
     @property
     def cost(self) -> float | None:
@@ -95,8 +97,13 @@ class _Speeds:
     """By stage."""
 
 
-def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecord | None]") -> Forecast:
-    """Forecast a build from its stages and `pipeline.status` of them. Reads a sample of the corpus if it is loaded."""
+def forecast(
+    job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecord | None]", unreached: str | None = None
+) -> Forecast:
+    """Forecast a build from its stages and `pipeline.status` of them. Reads a sample of the corpus if it is loaded.
+
+    `unreached` is why the job has no language model.
+    """
     corpus = passages_of(job, records["corpus"])
     queries = _query_count(job, corpus, records["queries"])
     notes = [
@@ -108,6 +115,8 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
     ]
     if records["queries"] is None and job.recipe.queries_from == "llm" and queries < _written(job, None):
         notes.append(f"at most {job.recipe.per_passage} written for each of {corpus.documents:,} passages: {queries:,}")
+    if unreached:
+        notes.insert(0, f"{unreached}: no time of requests, and what a model wrote counts as to do")
     if not corpus.here:
         notes.append("the corpus is not loaded: the demo corpus's passages stand in for its own, in length too")
     speeds = _speeds(job, [stage.name for stage in steps if not records[stage.name]], corpus.sample, notes)
@@ -123,6 +132,7 @@ def forecast(job: Job, steps: Sequence[Stage], records: "Mapping[str, StageRecor
         disk_bytes=_disk(job, corpus, queries, speeds),
         notes=tuple(notes),
         prices=max(filter(None, (model.prices for model in job.models)), key=lambda one: one.cost(1, 1), default=None),
+        unreached=unreached,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hnhub.layouts import beir, colbert, flag_embedding, pylate, sentence_transformers, tevatron, triples
 from hnhub.layouts.group import Group, Options
@@ -36,16 +37,19 @@ class Format:
     """Each row holds the same number of negatives."""
     every_split: bool = False
     """All splits are written by default, not only `train`."""
+    published: str | None = None
+    """The call by which its project reads it from the Hub, as `{config}` of a dataset at `address`; None: it reads files."""
 
 
 _ROWS = "{split}.jsonl"
 
 
-def _rows(lines: Callable[[Group, Options], Iterable[str]], says: str, read: str, **more: bool) -> Format:
+def _rows(lines: Callable[[Group, Options], Iterable[str]], says: str, read: str, **more: Any) -> Format:
     return Format(says, read, (Table(_ROWS, lines),), {"default": _ROWS}, **more)
 
 
 _LOAD = 'datasets.load_dataset("json", data_files="train.jsonl", split="train")'
+_LOAD_PUBLISHED = 'load_dataset(address, "{config}", split="train")'
 
 FORMATS: Mapping[str, Format] = {
     "flag-embedding": _rows(
@@ -58,6 +62,7 @@ FORMATS: Mapping[str, Format] = {
         tevatron.rows,
         "Tevatron: `query_id`, `query`, `positive_passages`, `negative_passages`, each passage with `docid` and `text`",
         "python -m tevatron.retriever.driver.train --dataset_name json --dataset_path train.jsonl ...",
+        published="python -m tevatron.retriever.driver.train --dataset_name ADDRESS --dataset_config {config} ...",
     ),
     "pylate": Format(
         "PyLate's distillation: `query_id`, `document_ids`, `scores`, and the tables `queries` and `documents`",
@@ -69,6 +74,7 @@ FORMATS: Mapping[str, Format] = {
         ),
         {"train": _ROWS, "queries": "queries.jsonl", "documents": "documents.jsonl"},
         scores=True,
+        published='KDProcessing(*(load_dataset(address, f"{config}-{{part}}", split="train") for part in ("queries", "documents")))',
     ),
     "colbert": Format(
         "ColBERT: `[query, positive, negative, ...]` as numbers, with `--scores` each passage with its score, `queries.tsv`, "
@@ -85,17 +91,20 @@ FORMATS: Mapping[str, Format] = {
         sentence_transformers.labeled_list,
         "sentence-transformers, for rerankers' list losses: `query`, `documents`, `labels` or `scores`",
         _LOAD,
+        published=_LOAD_PUBLISHED,
     ),
     "labeled-pair": _rows(
         sentence_transformers.labeled_pair,
         "sentence-transformers, for rerankers' pair losses: `query`, `document`, `label` or `score`",
         _LOAD,
+        published=_LOAD_PUBLISHED,
     ),
     "n-tuple": _rows(
         sentence_transformers.n_tuple,
         "sentence-transformers, for bi-encoders: `query`, `positive`, `negative_1` to `negative_n`, with `--scores` `score`",
         _LOAD,
         fixed=True,
+        published=_LOAD_PUBLISHED,
     ),
     "beir": Format(
         "a BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`, and `negatives.jsonl` with ids",

@@ -17,7 +17,7 @@ from hnhub.encode.topk import top_k
 from hnhub.learn.evaluate import Judged
 from hnhub.learn.runs import Run
 from hnhub.progress import count, report
-from hnhub.records import BM25Settings, contents
+from hnhub.records import BM25Settings, Precision, contents
 from hnhub.score.scorers import load_scorers
 from hnhub.text.language import measure
 
@@ -65,9 +65,11 @@ class LexicalSearcher:
         return self.index.search(texts, k)
 
 
-def score_by(cross_encoder: str) -> Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]]:
+def score_by(
+    cross_encoder: str, precision: Precision = "auto"
+) -> Callable[[Sequence[tuple[str, str]]], npt.NDArray[np.floating]]:
     """A cross-encoder as a function of pairs; `local` is query likelihood under the embedded LLM. Raises as `load_scorers`."""
-    scorer = load_scorers(cross_encoder)[0]
+    scorer = load_scorers(cross_encoder, precision)[0]
     budget = token_budget(devices()[0])
 
     def score(pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.floating]:

@@ -183,7 +183,7 @@ class Batches:
         endpoint = self._endpoint
         served = endpoint.served
         body = protocols.body(
-            served.api, job.request, served.model, None, structured=endpoint.structured, switch=endpoint.switch
+            served.api, job.request, served.asked, None, structured=endpoint.structured, switch=endpoint.switch
         )
         line = {"custom_id": job.key.hex(), "method": "POST", "url": protocols.PROTOCOLS[served.api].path, "body": body}
         return json.dumps(line, ensure_ascii=False).encode() + b"\n"

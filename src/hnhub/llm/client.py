@@ -454,7 +454,7 @@ def _set_up(endpoint: Endpoint, api: str, chat_template: str | None, max_in_flig
             )
         return
     if chat_template is None:
-        template = served.template or find_template(served.model, served.revision)
+        template = served.template or find_template(served.asked, served.revision)
     else:
         # It shapes the answers and is no part of the messages: so it is told with the revision, in keys and rows.
         known = f"{served.revision} " if served.revision else ""

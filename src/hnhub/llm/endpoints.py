@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,13 @@ class Served:
     server: str | None
     template: tuple[str, str] | None = None
     """The model's chat template and the token that ends a turn, where the server tells."""
+    path: str | None = None
+    """What the server calls the model where that is a path of its machine: sent to it, and kept nowhere else."""
+
+    @property
+    def asked(self) -> str:
+        """The model's name in requests."""
+        return self.path or self.model
 
 
 @dataclass(eq=False)
@@ -138,7 +146,8 @@ async def detect(door: Door, api: str, model: str | None) -> Served:
         info = await (door.get_optional if api == "auto" else door.get)("/info")
         if isinstance(info, dict) and "model_id" in info and ("router" in info or "max_total_tokens" in info):
             version = info.get("version")
-            return Served("tgi", info["model_id"], info.get("model_sha"), f"TGI {version}" if version else "TGI")
+            name, path = _name(str(info["model_id"]))
+            return Served("tgi", name, info.get("model_sha"), f"TGI {version}" if version else "TGI", path=path)
         if api == "tgi":
             raise Fault("fatal", "/info is not TGI's")
     listed = await door.get("/v1/models")
@@ -146,14 +155,23 @@ async def detect(door: Door, api: str, model: str | None) -> Served:
         models = {str(entry["id"]): entry for entry in listed["data"]}
     except (KeyError, TypeError) as error:
         raise Fault("fatal", "neither /info is TGI's nor /v1/models is OpenAI's") from error
-    if not models or (model is not None and model not in models):
+    chosen = next((one for one in models if model in (None, one, _name(one)[0])), None)
+    if chosen is None:
         raise Fault("fatal", f"model {model or ''} is not served here, but {', '.join(list(models)[:3]) or 'none'}")
-    chosen = model or next(iter(models))
     server, template = await _server(door, models[chosen])
     kind: Api = next((known for known in protocols.PROTOCOLS if known == api), "openai")
     if api == "auto" and not await _has_chat(door):
         kind = "openai-completions"
-    return Served(kind, chosen, _digest(models[chosen]), server, template)
+    name, path = _name(chosen)
+    return Served(kind, name, _digest(models[chosen]), server, template, path)
+
+
+def _name(told: str) -> tuple[str, str | None]:
+    """A model's name, and where that is a path of the server's machine (llama.cpp's, vLLM's of a folder) its last part and the path."""
+    if not (told.endswith(".gguf") or re.match(r"[/\\~.]|[A-Za-z]:[/\\]", told)):
+        return told, None
+    name = re.split(r"[/\\]", told.rstrip("/\\"))[-1]
+    return name, None if name == told else told
 
 
 def _digest(entry: Mapping[str, Any]) -> str | None:
@@ -189,7 +207,7 @@ async def send(endpoint: Endpoint, request: Request, deadline: float) -> Reply:
     """One try. `deadline` in seconds. Raises Fault."""
     served = endpoint.served
     body = protocols.body(
-        served.api, request, served.model, endpoint.render, structured=endpoint.structured, switch=endpoint.switch
+        served.api, request, served.asked, endpoint.render, structured=endpoint.structured, switch=endpoint.switch
     )
     if endpoint.prepare is not None:
         body |= await endpoint.prepare(request)

@@ -16,7 +16,7 @@ from hnhub.records import JUDGES, METHODS, WRITTEN_QUERIES
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["citation", "config_schema", "render_card"]
+__all__ = ["citation", "config_schema", "feature", "render_card"]
 
 _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
 
@@ -97,33 +97,42 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     if corpus["hub_id"]:
         metadata["source_datasets"] = [corpus["hub_id"]]
-    negatives = facts["recipe"]["negatives"]
+    configs = _configs(facts)
     metadata["configs"] = [
         {
             "config_name": name,
             **({"default": True} if name == default else {}),
-            "data_files": [
-                {"split": split, "path": list(entry["files"])} for split, entry in facts["files"][name].items()
-            ],
+            "data_files": [{"split": split, "path": list(entry["files"])} for split, entry in config["splits"].items()],
         }
-        for name in _config_order(facts)
+        for name, config in configs.items()
     ]
     metadata["dataset_info"] = [
         {
             "config_name": name,
-            "features": [
-                _feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()
-            ],
+            "features": config["features"],
             "splits": [
                 {"name": split, "num_bytes": entry["num_bytes"], "num_examples": entry["rows"]}
-                for split, entry in facts["files"][name].items()
+                for split, entry in config["splits"].items()
             ],
-            "download_size": sum(entry["download_bytes"] for entry in facts["files"][name].values()),
-            "dataset_size": sum(entry["num_bytes"] for entry in facts["files"][name].values()),
+            "download_size": sum(entry["download_bytes"] for entry in config["splits"].values()),
+            "dataset_size": sum(entry["num_bytes"] for entry in config["splits"].values()),
         }
-        for name in _config_order(facts)
+        for name, config in configs.items()
     ]
     return metadata
+
+
+def _configs(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Every config with its columns and splits: the dataset's own, then those in other projects' layouts."""
+    negatives = facts["recipe"]["negatives"]
+    own = {
+        name: {
+            "features": [feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()],
+            "splits": facts["files"][name],
+        }
+        for name in _config_order(facts)
+    }
+    return own | {name: config for one in facts.get("exports", ()) for name, config in one.get("configs", {}).items()}
 
 
 def _config_order(facts: Mapping[str, Any]) -> list[str]:
@@ -135,9 +144,12 @@ def _default_config(facts: Mapping[str, Any]) -> str:
     return _config_order(facts)[0]
 
 
-def _feature(name: str, kind: Any) -> dict[str, Any]:
+def feature(name: str, kind: Any) -> dict[str, Any]:
+    """A column as the card's YAML has it."""
     if isinstance(kind, pl.Struct):
-        return {"name": name, "struct": [_feature(field.name, field.dtype) for field in kind.fields]}
+        return {"name": name, "struct": [feature(field.name, field.dtype) for field in kind.fields]}
+    if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct):
+        return {"name": name, "list": feature(name, kind.inner)["struct"]}
     if isinstance(kind, pl.List):
         return {"name": name, "list": str(kind.inner).lower()}
     return {"name": name, "dtype": str(kind).lower()}

@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 def splits_of(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """The configs and splits that the paths of a dataset folder hold: data/<config>/<split>-00000-of-00001.parquet."""
+    """The configs and splits that the paths of a dataset folder hold: data|exports/<config>/<split>-00000-of-00001.parquet."""
     found: dict[str, dict[str, list[str]]] = {}
     for path in sorted(paths):
-        if match := re.fullmatch(r"data/([^/]+)/(.+)-\d{5}-of-\d{5}\.parquet", path):
+        if match := re.fullmatch(r"(?:data|exports)/([^/]+)/(.+)-\d{5}-of-\d{5}\.parquet", path):
             found.setdefault(match[1], {}).setdefault(match[2], []).append(path)
     return found
 

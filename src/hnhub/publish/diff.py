@@ -87,7 +87,7 @@ def _compare(config: str, split: str, a: list[Path], b: list[Path]) -> SplitDiff
 
 def _hashed(paths: list[Path], columns: list[str]) -> pl.DataFrame:
     """Two 64-bit hashes a row, of what it is known by and of all of it. Rows known by the same are told apart by order."""
-    query = "query_id" if "query_id" in columns else "query"
+    query = next(name for name in ("query_id", "query", *columns) if name in columns)
     candidate = [pl.coalesce("document_id", "text")] if {"document_id", "text"} <= set(columns) else []
     key, row = (pl.struct(parts).hash(seed=0) for parts in ([pl.col(query), *candidate], [pl.col(c) for c in columns]))
     rows = pl.scan_parquet(paths).select(key=key, row=row).collect(engine="streaming")

@@ -12,13 +12,17 @@ from hnhub.publish.croissant import render_croissant
 from hnhub.publish.facts import gather
 from hnhub.publish.origin import origin_facts
 from hnhub.publish.plots import draw_plots
+from hnhub.publish.settle import changed
 from hnhub.records import Recipe
 from hnhub.stages import describe_file, write_atomically, written_atomically
 
-__all__ = ["ANSWERS", "PAGE", "finish", "rewrite_card", "write_card"]
+__all__ = ["ANSWERS", "EXPORTS", "PAGE", "finish", "rewrite_card", "write_card"]
 
 PAGE = "page.html"
 """The page of `hnhub view` in a dataset's folder."""
+
+EXPORTS = "exports/"
+"""Where rows in other projects' layouts lie (`hnhub.api.along`)."""
 
 ANSWERS = "answers.parquet"
 """What language models answered while it was built."""
@@ -72,20 +76,24 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, bytes | Path] | None = None) -> None:
-    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest.
+    """Write the card of a finished dataset again, from changed facts, and what changed into its manifest, all at once.
 
-    `added` are further files: their content, or where they lie.
+    `added` are further files: their content, or where they lie. Exports that the facts name no more are deleted.
     """
-    write_card(folder, facts)
-    for name, data in (added or {}).items():
-        if isinstance(data, bytes):
-            write_atomically(folder / name, data)
-        else:
-            with data.open("rb") as source, written_atomically(folder / name) as file:
-                shutil.copyfileobj(source, file)
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    known = manifest["files"]
-    changed = [*(name for name in known if not name.startswith(("data/", "ledger/"))), *(added or {})]
-    manifest["files"] = known | {name: describe_file(folder / name) for name in changed}
-    write_atomically(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    with changed(folder) as new:
+        write_card(new, facts)
+        for name, data in (added or {}).items():
+            if isinstance(data, bytes):
+                write_atomically(new / name, data)
+            else:
+                with data.open("rb") as source, written_atomically(new / name) as file:
+                    shutil.copyfileobj(source, file)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        named = {name for one in facts.get("exports", ()) for name in one["files"]}
+        kept = {
+            name: entry for name, entry in manifest["files"].items() if not name.startswith(EXPORTS) or name in named
+        }
+        written = sorted(path for path in new.rglob("*") if path.is_file())
+        manifest["files"] = kept | {path.relative_to(new).as_posix(): describe_file(path) for path in written}
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        write_atomically(new / "manifest.json", text + "\n")

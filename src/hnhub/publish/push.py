@@ -78,9 +78,12 @@ class Pushed:
 
 
 def plan_folder_push(folder: Folder, repo: str) -> PushPlan:
-    """What a push would do now; nothing is written anywhere. Raises RuleBroken for what may not be published."""
+    """What a push would do now; nothing is written anywhere, so no token is needed to look at what is public.
+
+    Raises RuleBroken for what may not be published.
+    """
     refuse_unpublishable(folder)
-    return look(connect(), folder, repo)
+    return look(connect(writing=False), folder, repo)
 
 
 def push(folder: Folder, target: Target) -> Pushed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hnhub import stages
 from hnhub.errors import InputError
 from hnhub.publish.hub import fetch
+from hnhub.publish.settle import settle
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -117,9 +118,13 @@ class PushPlan:
 
 
 def dataset_folder(path: Path) -> Path:
-    """The dataset folder that a path means: itself, or the `dataset` in a run. Raises InputError if there is none."""
+    """The dataset folder that a path means: itself, or the `dataset` in a run. Raises InputError if there is none.
+
+    Changes of its card that a killed process has left whole take their places first.
+    """
     for folder in (path, path / "dataset"):
         if (folder / MANIFEST).is_file():
+            settle(folder)
             return folder
     raise InputError(f"{path}: no dataset is here ({MANIFEST} is missing)", do="build it first with `hnhub build`")
 

@@ -48,6 +48,12 @@ class Folder:
         return {config: split_files(self.path, config) for config in configs(self.path)}
 
     @cached_property
+    def exported(self) -> Mapping[str, Mapping[str, list[Path]]]:
+        """The same of the configs in other projects' layouts, in exports/."""
+        names = sorted({path.parent.name for path in self.path.glob("exports/*/*.parquet")})
+        return {name: split_files(self.path, name, "exports") for name in names}
+
+    @cached_property
     def methods(self) -> list[str]:
         """The methods that have a scored config."""
         return [method for method in METHODS if f"{method}-scored" in self.files]

@@ -175,9 +175,10 @@ def card(folder: Folder) -> Found:
         entry["config_name"]: {split["name"]: split["num_examples"] for split in entry["splits"]}
         for entry in metadata.get("dataset_info", [])
     }
-    for config in sorted(set(named) - set(folder.files)):
+    there = {**folder.files, **folder.exported}
+    for config in sorted(set(named) - set(there)):
         yield "README.md", None, f"names config {config!r}, which is not there"
-    for config, splits in folder.files.items():
+    for config, splits in there.items():
         if named.get(config) != {split: [folder.name(path) for path in paths] for split, paths in splits.items()}:
             yield "README.md", None, f"has not the data_files of config {config!r}"
         rows = {split: sum(pq.read_metadata(path).num_rows for path in paths) for split, paths in splits.items()}
@@ -198,8 +199,8 @@ def croissant(folder: Folder) -> Found:
 
 
 def _hidden(name: str) -> bool:
-    """What git and the Hub's clients put into a folder is no part of the dataset."""
-    return name.startswith((".git/", ".cache/")) or name == ".gitattributes"
+    """What git and the Hub's clients put into a folder is no part of the dataset, nor is what a killed process had begun."""
+    return name.startswith((".git/", ".cache/", ".rewrite.tmp/")) or name == ".gitattributes"
 
 
 def _arrow_schema(path: Any) -> Any:

@@ -26,10 +26,10 @@ _STYLE_TOKENS = 300
 _DIGITS = 4
 
 
-def split_files(folder: Path, config: str) -> dict[str, list[Path]]:
+def split_files(folder: Path, config: str, place: str = "data") -> dict[str, list[Path]]:
     """The Parquet files of a config by split, in order of their shard numbers."""
     files: dict[str, list[Path]] = {}
-    for path in sorted((folder / "data" / config).glob("*.parquet")):
+    for path in sorted((folder / place / config).glob("*.parquet")):
         files.setdefault(path.name.rsplit("-", 3)[0], []).append(path)
     return files
 
