@@ -127,7 +127,9 @@ def _configs(facts: Mapping[str, Any]) -> dict[str, Any]:
     negatives = facts["recipe"]["negatives"]
     own = {
         name: {
-            "features": [feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()],
+            "features": [
+                feature(*column) for column in config_schema(name, negatives, scores="scores" in facts).items()
+            ],
             "splits": facts["files"][name],
         }
         for name in _config_order(facts)
