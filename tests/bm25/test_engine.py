@@ -299,6 +299,7 @@ def test_machine_code_splits_as_defined(texts, given):
     ("text", "expected"),
     [
         ("The Quick-brown FOX", ["the", "quick", "brown", "fox"]),
+        ("a'学 б.学 ह'学校", ["a", "学", "б", "学", "ह", "学校"]),  # no mark joins a letter of a script without spaces
         ("Café CAFE\u0301 cafe naïve Ångström", ["cafe", "cafe", "cafe", "naive", "angstrom"]),
         ("Straße STRASSE øre Łódź", ["strasse", "strasse", "ore", "lodz"]),
         ("ΣΊΣΥΦΟΣ σίσυφος", ["σίσυφοσ", "σίσυφοσ"]),

@@ -100,7 +100,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     shown = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
     unspaced = rf"(?![{marks}]|[\W_])[{shown}]"
     letter = rf"[^\W\d_]|[{marks}]"
-    inside = rf"(?<={letter})['.](?={letter})|(?<=\d)[.,](?=\d)"
+    inside = rf"(?<={letter})['.](?!{unspaced})(?={letter})|(?<=\d)[.,](?=\d)"
     character = rf"{unspaced}[{marks}]*"
     return (
         re.compile(rf"((?:{character})+)|\w(?:(?!{unspaced})[\w{marks}]|{inside})*"),
