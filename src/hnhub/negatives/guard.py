@@ -62,6 +62,7 @@ class Judged:
         self.relevant = frozenset(relevant)
         self.query_key = normalise(query)
         self.relevant_keys = {keys[document_id] for document_id in relevant if document_id in texts}
+        self.taken_keys = {*self.relevant_keys, self.query_key, ""}
         self.parents = {parent_of(document_id) for document_id in relevant} if chunked else set()
         # Of further positives only short ones: a copy of a long one shares a long run with it, which is looked for as such.
         near = [name for name in dict.fromkeys(positive_ids) if name in texts and len(keys[name]) < _SHORT]
@@ -101,24 +102,26 @@ def judge(judged: Judged, candidates: Sequence[tuple[str | None, str]], keys: Ke
 
 
 def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str | None:
+    sibling = bool(judged.parents) and parent_of(document_id) in judged.parents
+    if not sibling and document_id not in judged.relevant and key not in judged.taken_keys:  # nearly all
+        return "copies_positive" if _nearly_positive(judged, text, key) else None
     faults = {
         "positive": document_id == judged.positive_id,
         "relevant": document_id in judged.relevant,
-        "sibling": bool(judged.parents) and parent_of(document_id) in judged.parents,
+        "sibling": sibling,
         "empty": not key,
         "duplicate_of_relevant": key in judged.relevant_keys,
-        "copies_query": key == judged.query_key,
+        "copies_query": True,
     }
-    reason = next((reason for reason, found in faults.items() if found), None)
-    return reason or ("copies_positive" if _nearly_positive(judged, text, key) else None)
+    return next(reason for reason, found in faults.items() if found)
 
 
 def _nearly_positive(judged: Judged, text: str, key: str) -> bool:
     # The exact test costs half a millisecond, so it is kept for texts that hold pieces of a positive: of a text at the
     # threshold about two thirds of the probes are found, of another text on the topic hardly one.
     return any(
-        sum(probe in key for probe in few) >= min(_FEW_FOUND, len(few))
-        and sum(probe in key for probe in many) >= min(_MANY_FOUND, len(many))
+        sum(map(key.__contains__, few)) >= min(_FEW_FOUND, len(few))
+        and sum(map(key.__contains__, many)) >= min(_MANY_FOUND, len(many))
         and similarity(text, positive) >= NEAR
         for positive, few, many in judged.probes
     )
