@@ -15,7 +15,7 @@ _BLOCK = SHARED // 2
 # A run of twice a block's length holds a whole one of the blocks that a text is cut into from its beginning.
 _READ = range(0, _BLOCK, 5)
 # Characters of a block that are hashed. What seems equal is compared.
-_BITS = 20
+_BITS = 16
 _SHIFT = np.uint64(64 - _BITS)
 # A first look at a hash's highest bits spares most of the others.
 
