@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ PAGES = sorted([*DOCS.glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CHAN
 @pytest.mark.parametrize("name", PARTS)
 def test_generated_parts_are_fresh(name: str) -> None:
     file, render = PARTS[name]
+    pinned = re.search(r"^click==(\S+)", (REPOSITORY / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    if name == "commands" and pinned and version("click") != pinned[1]:
+        pytest.skip(f"every click writes help its own way; the page is that of click {pinned[1]}")
     text = (DOCS / file).read_text(encoding="utf-8")
     assert replaced(name, text, render()) == text, f"run `make docs`: {file}"
 
