@@ -24,7 +24,7 @@ from _common import machine, table
 HERE = Path(__file__).parent
 BEIR = HERE.parents[1] / "shared" / "data" / "beir"
 BENCHMARKS: Mapping[str, Sequence[str]] = {
-    "bm25": ("--docs", "10000", "--queries", "2000", "--repeats", "3"),
+    "bm25": ("--docs", "50000", "--queries", "10000", "--repeats", "1"),
     "bm25_scripts": ("--megabytes", "3"),
     "encode": ("--texts", "32", "--runs", "3", "--documents", "20000", "--queries", "400"),
     "cross_encode": ("--pairs", "80", "--runs", "3", "--quality-queries", "0"),
