@@ -2,8 +2,9 @@
 
     python bench/performance.py [--only encode ...] [--out docs/performance.md]
 
-Each benchmark runs in a process of its own, small enough that all take some minutes; it says by `_common.compared` what is
-worth a row. A benchmark that can't run here is named below the table.
+Each benchmark runs in a process of its own, small enough that all take some ten minutes; it says by `_common.compared` what is
+worth a row. A benchmark that can't run here is named below the table. What was measured lies in HNHUB_HOME: with `--only` the other
+rows are those of the last time.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import machine, table
+from hnhub.home import home
 
 HERE = Path(__file__).parent
 BEIR = HERE.parents[1] / "shared" / "data" / "beir"
@@ -125,15 +127,17 @@ def installed() -> str:
     return ", ".join(found)
 
 
-def page(
-    rows: Sequence[Mapping[str, Any]], missing: Mapping[str, str], load: tuple[float, float], seconds: float
-) -> str:
-    """docs/performance.md."""
+def page(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/performance.md, from what came of each benchmark."""
+    found = [measured[name] for name in BENCHMARKS if name in measured]
+    rows = [row for one in found for row in one["rows"]]
+    missing = {name: measured[name]["why"] for name in BENCHMARKS if name in measured and measured[name]["why"]}
+    loads, minutes = [one["load"] for one in found], sum(one["seconds"] for one in found) / 60
     header = ["what", "unit", "peer", "peer's", "hnhub's", "ratio: median (range)", "goal", "reached"]
     parts = [
         "# Performance",
         HEAD,
-        f"{machine()}; load {load[0]:.1f} at the start, {load[1]:.1f} at the end; {seconds / 60:.0f} minutes.\n\n{installed()}.",
+        f"{machine()}; load {min(loads):.1f} to {max(loads):.1f}; {minutes:.0f} minutes.\n\n{installed()}.",
         table([header, *map(line, rows)]),
     ]
     if missing:
@@ -146,20 +150,28 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS))
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "performance.md")
     given = parser.parse_args()
-    started, load = time.perf_counter(), os.getloadavg()[0]
-    rows: list[dict[str, Any]] = []
-    missing, text = {}, ""
+    kept = home() / "bench" / "performance.json"
+    measured = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     for name in given.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        found, why = run(name)
-        rows += found
-        if why is not None:
-            missing[name] = why
-        text = page(rows, missing, (load, os.getloadavg()[0]), time.perf_counter() - started)
-        unfinished = given.out.with_suffix(".part")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(given.out)
-    print(text)
+        started = time.perf_counter()
+        rows, why = run(name)
+        measured[name] = {
+            "rows": rows,
+            "why": why,
+            "load": os.getloadavg()[0],
+            "seconds": time.perf_counter() - started,
+        }
+        write(kept, json.dumps(measured))
+        write(given.out, page(measured))
+    print(page(measured))
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 if __name__ == "__main__":
