@@ -11,6 +11,7 @@ import argparse
 import os
 import statistics
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
@@ -86,6 +87,10 @@ def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
         half = PairScorer(resolve(folder), device="cpu", dtype="bfloat16")
         contenders["CrossEncoder.predict, bfloat16"] = lambda: lower.predict(pairs, show_progress_bar=False)
         contenders["hnhub, bfloat16"] = lambda: score_all(half, pairs)
+    units = torch.cpu.get_capabilities()
+    if find_spec("openvino") and (units.get("avx512_vnni") or units.get("avx_vnni")):
+        narrow = PairScorer(resolve(folder), device="cpu", dtype="int8")
+        contenders["hnhub, int8"] = lambda: score_all(narrow, pairs)
     emulated = body_dtype("cpu") == "float32"
     plain.predict(pairs[:4], show_progress_bar=False)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -100,10 +105,14 @@ def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
     base = statistics.median(times["CrossEncoder.predict, float32"])
     exact = scores["CrossEncoder.predict, float32"]
     theirs = times["CrossEncoder.predict, float32"]
-    goals: dict[str, tuple[float, float]] = {"hnhub, float32": (2, 3), "hnhub, bfloat16": (3.5, 5)}
+    goals: dict[str, tuple[float, float]] = {
+        "hnhub, float32": (2, 3),
+        "hnhub, int8": (2, 3),
+        "hnhub, bfloat16": (3.5, 5),
+    }
     for name, goal in goals.items():
         if name in times and not (emulated and "bfloat16" in name):
-            kind = "fp32" if name.endswith("float32") else "bf16"
+            kind = {"float32": "fp32", "bfloat16": "bf16"}.get(name.removeprefix("hnhub, "), "int8")
             compared(f"Scoring {len(pairs)} pairs, MiniLM, {kind}, one thread", times[name], peer="CrossEncoder.predict, fp32",
                      theirs=theirs, unit="CPU s", goal=goal)  # fmt: skip
             compared(f"Scoring, {kind}, Kendall's tau to fp32", [kendall_tau(exact, scores[name])], unit="tau",

@@ -45,7 +45,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "score": (
         (*FOUNDATION, "llm", "encode"),
-        ("numpy", "torch", "transformers", "sentence_transformers", "gguf", "tokenizers"),
+        ("numpy", "torch", "transformers", "sentence_transformers", "gguf", "openvino", "tokenizers"),
     ),
     "queries": ((*FOUNDATION, "llm", "bm25"), ("numpy", "polars", "pyarrow")),
     "negatives": (

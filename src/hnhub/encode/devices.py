@@ -7,8 +7,8 @@ from hnhub.records import Precision
 
 __all__ = ["Dtype", "body_dtype", "chosen_dtype", "devices", "dtype_of", "token_budget"]
 
-Dtype = Literal["float32", "bfloat16", "float16"]
-"""What a body computes in. hnhub itself chooses among the first two; an object may come in the third."""
+Dtype = Literal["float32", "bfloat16", "float16", "int8"]
+"""What a body computes in. hnhub itself chooses among the first two; an object may come in the third, the last is asked for."""
 
 
 def devices() -> list[str]:
@@ -42,7 +42,7 @@ def body_dtype(device: str) -> Dtype:
 
 def chosen_dtype(precision: Precision) -> Dtype | None:
     """What the user asked for; None leaves it to the device, or to the object that a model is."""
-    dtypes: dict[Precision, Dtype] = {"fp32": "float32", "bf16": "bfloat16"}
+    dtypes: dict[Precision, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
     return dtypes.get(precision)
 
 

@@ -107,7 +107,8 @@ def _loaded(bi_encoder: str, precision: Precision, revision: str) -> "Encoder":
     from hnhub.encode.encoder import Encoder
 
     del revision  # only for the cache: a folder may hold other weights by now
-    return Encoder(bi_encoder, dtype=chosen_dtype(precision))
+    # In 8 bits too few neighbours stay (docs/performance_limits.md).
+    return Encoder(bi_encoder, dtype=None if precision == "int8" else chosen_dtype(precision))
 
 
 def _dtype(bi_encoder: str, precision: Precision) -> dict[str, object]:

@@ -12,6 +12,7 @@ from hnhub.encode.devices import Dtype, body_dtype, dtype_of
 from hnhub.encode.memory import halving
 from hnhub.encode.models import ModelRef, held, quiet_loading
 from hnhub.errors import InputError, MissingExtra
+from hnhub.score.eight_bits import in_eight_bits, need_vnni
 
 __all__ = ["PairScorer"]
 
@@ -33,24 +34,30 @@ class PairScorer:
         self._logits = torch.nn.Identity()
         given = held(ref.source)
         self.dtype: Dtype = dtype or (body_dtype(device) if given is None else dtype_of(given))
+        stored = getattr(torch, "float32" if self.dtype == "int8" else self.dtype)
+        if self.dtype == "int8":
+            need_vnni(device if given is None else str(given.device))
         if given is None:
             with quiet_loading():
                 self._model: Any = CrossEncoder(
                     ref.source,
                     revision=ref.hub_revision,
                     device=device,
-                    model_kwargs={"dtype": getattr(torch, self.dtype)},
+                    model_kwargs={"dtype": stored},
                 )
         elif self.dtype == dtype_of(given):
             self._model = given
         else:
-            self._model = copy.deepcopy(given).to(getattr(torch, self.dtype))
+            self._model = copy.deepcopy(given).to(stored)
         if self._model.num_labels != 1:
             raise InputError(
                 f"cross-encoder {ref.name}: gives {self._model.num_labels} labels a pair, not one score",
                 do="give a model with one output, such as a reranker",
             )
-        if self._model is not given and self.dtype != "float32":
+        if self.dtype == "int8":
+            example = self._model.tokenizer([("a query", "a passage")], return_tensors="pt")
+            self._model.model.forward = in_eight_bits(self._model.model.eval(), example, torch.get_num_threads())
+        elif self._model is not given and self.dtype != "float32":
             _keep_head_in_float32(self._model.model)
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hnhub.encode.batches import Batch
 from hnhub.encode.devices import Dtype, chosen_dtype, devices
 from hnhub.encode.models import ModelRef, held, need_torch, resolve
-from hnhub.errors import HnhubError
+from hnhub.errors import HnhubError, UsageError
 from hnhub.progress import count
 from hnhub.records import Precision
 from hnhub.score.journal import ScoreJournal, pair_key
@@ -120,6 +120,8 @@ def score_pairs(
 
 def _load(cross_encoder: str, reference: ModelRef, device: str, dtype: Dtype | None) -> Scorer:
     if cross_encoder == "local":
+        if dtype == "int8":
+            raise UsageError("--precision int8: `local` is no cross-encoder", do="take fp32 or auto")
         from hnhub.score.query_likelihood import QueryLikelihood
 
         return QueryLikelihood(Path(reference.source), device=device, dtype=dtype)
