@@ -4,6 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := .venv/.demo
 STAMP := .venv/.stamp
+PAGES := .venv/.pages
 
 .PHONY: env demo test check bench docs site clean
 
@@ -22,6 +23,10 @@ $(DEMO): pyproject.toml constraints.txt
 $(STAMP): $(DEMO)
 	$(PIP) -e '.[models,local,dev]'
 	touch $(STAMP)
+
+$(PAGES): $(STAMP)
+	$(PIP) -e '.[docs]'
+	touch $(PAGES)
 
 # The first rows need no model; the second build takes what the first has made.
 demo: $(DEMO)
@@ -47,8 +52,7 @@ docs: $(STAMP)
 	$(BIN)/python tests/generated_docs.py
 
 # The pages of docs/ with the reference from the docstrings; whatever Sphinx warns of is an error.
-site: $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+site: $(PAGES)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
 
 clean:
