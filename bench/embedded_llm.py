@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from hnhub.llm import embedded, protocols
-from hnhub.llm.client import Model, open_model
+from hnhub.llm.client import Model
+from hnhub.llm.open import open_model
 from hnhub.llm.prompts import Prompt, find_prompt
 from hnhub.llm.types import Answer, Message, Request
 from hnhub.stages import canonical_json

@@ -117,7 +117,7 @@ def cpu() -> float:
 
 
 def ours(url: str, in_flight: int, seconds: float) -> dict[str, float]:
-    from hnhub.llm.client import open_model
+    from hnhub.llm.open import open_model
     from hnhub.llm.prompts import find_prompt
     from hnhub.llm.types import Request
 

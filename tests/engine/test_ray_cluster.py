@@ -25,7 +25,7 @@ from hnhub.engine.local import Local
 from hnhub.engine.ray_cluster import RayEngine, ray_engine
 from hnhub.engine.ray_model import RayModel
 from hnhub.errors import InputError, ServiceError, UsageError
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Message, Request
 from hnhub.negatives import bm25, cross_encoder, dense, hybrid, judge, llm

@@ -14,7 +14,7 @@ from hnhub.engine.local import LOCAL
 from hnhub.errors import LimitReached, ServiceError, UsageError
 from hnhub.llm.batch_notes import notes
 from hnhub.llm.budget import Prices
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.types import Request
 from hnhub.records import Recipe
 from llm_servers.batches import BatchServer
@@ -26,7 +26,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from llm.conftest import SCHEMA
 from hnhub.llm.types import Message, Request
 with open_model([sys.argv[1]], journal=Path(sys.argv[2]), batch=True, poll=0.05) as model:

@@ -10,8 +10,8 @@ import pytest
 
 from hnhub.errors import InputError, UsageError
 from hnhub.llm import templates
-from hnhub.llm.client import open_model
 from hnhub.llm.endpoints import address
+from hnhub.llm.open import open_model
 from hnhub.llm.protocols import Fault, body, fault_of_status, read_reply
 from hnhub.llm.transport import Door, retry_after
 from hnhub.llm.types import Message

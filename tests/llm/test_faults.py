@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hnhub.errors import ServiceError, UsageError
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from llm_servers.scripted import FAULTS, Scripted, answer_to
 
 N = 40

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hnhub.errors import HnhubError, InputError
-from hnhub.llm.client import open_model
 from hnhub.llm.journal import Journal, export, stats
+from hnhub.llm.open import open_model
 from hnhub.llm.wire_json import clean, decode, token_count
 
 TEMPLATE = "{% for m in messages %}{{ m.content if loop.last }}{% endfor %}"

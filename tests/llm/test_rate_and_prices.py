@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hnhub.errors import InputError, LimitReached, UsageError
 from hnhub.llm.budget import Budget, Prices, worst_case
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.prices import PriceList, read_prices
 from hnhub.llm.rate import Rate
 from hnhub.llm.types import Request

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hnhub.llm import embedded, journal
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.types import Message, Request
 from llm_servers.tgi_adapter import TgiAdapter
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hnhub.llm.client import open_model
 from hnhub.llm.endpoints import Endpoint, Served
+from hnhub.llm.open import open_model
 from hnhub.llm.pace import Pace
 from llm_servers.scripted import Scripted, answer_to
 

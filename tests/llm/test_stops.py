@@ -14,7 +14,7 @@ import pytest
 
 from hnhub.errors import LimitReached, UsageError
 from hnhub.llm.budget import Prices, worst_case
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from llm_servers.client import request
 from llm_servers.scripted import TOKENS, Scripted, answer_to
 

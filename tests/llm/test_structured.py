@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnhub.llm.budget import Prices
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.structured import ASKS, another_ask, read
 from hnhub.progress import in_stage
 from llm_servers.scripted import Scripted

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnhub.llm.budget import worst_case
-from hnhub.llm.client import open_model
 from hnhub.llm.journal import request_key
+from hnhub.llm.open import open_model
 from hnhub.llm.protocols import without_thoughts
 from hnhub.llm.types import THINKING_ROOM
 from llm_servers.scripted import Scripted

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.types import Message, Request
 
 SCHEMA = '{"additionalProperties":false,"properties":{"negative":{"maxLength":200,"type":"string"}},"required":["negative"],"type":"object"}'

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from hnhub.errors import InputError
-from hnhub.llm.client import open_model
+from hnhub.llm.open import open_model
 from hnhub.llm.prompts import find_prompt
 from hnhub.llm.types import Answer, Request
 from hnhub.negatives.choose import make_negatives

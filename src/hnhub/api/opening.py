@@ -70,7 +70,7 @@ def opened_models(
     `known` gives outcomes of requests, by their keys, that are taken where the journal has no answer.
     """
     from hnhub.llm.budget import Budget
-    from hnhub.llm.client import DEADLINE, open_model
+    from hnhub.llm.open import DEADLINE, open_model
     from hnhub.llm.rate import Rate
 
     template, prices = options.get("chat_template"), price_list(options)

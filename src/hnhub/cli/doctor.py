@@ -107,7 +107,7 @@ def _hub() -> str:
 def _endpoint(url: str) -> str:
     from hnhub.errors import HnhubError
     from hnhub.home import home
-    from hnhub.llm.client import open_model
+    from hnhub.llm.open import open_model
 
     try:
         with open_model((url,), journal=home() / "journal.sqlite") as model:
