@@ -36,7 +36,7 @@ BENCHMARKS: Mapping[str, Sequence[str]] = {
     "mine": ("--beir", str(BEIR), "--corpora", "cranfield", "--runs", "2")
     if BEIR.exists()
     else ("--made", "2000", "--runs", "2"),
-    "scored": ("--queries", "6000", "12000"),
+    "scored": ("--queries", "20000", "60000"),
     "view": ("--queries", "1000"),
     "recipes/run": ("--arm", "plain", "--corpus", "cranfield", "--seeds", "1", "--out", "{folder}/recipes", "--time"),
 }

@@ -1,6 +1,6 @@
 """Memory of choosing and assembling many scored rows: peaks over the start, each stage in a process of its own.
 
-    python bench/scored.py [--queries 10000 20000] [--depth 14]
+    python bench/scored.py [--queries 20000 60000] [--depth 14]
 
 MS MARCO's 500,000 training queries at a depth of 14 are 7 million rows: what a row more takes is told by two sizes.
 """
@@ -95,7 +95,7 @@ def stage(name: str, run: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, nargs="+", default=[10_000, 20_000])
+    parser.add_argument("--queries", type=int, nargs="+", default=[20_000, 60_000])
     parser.add_argument("--depth", type=int, default=14)
     parser.add_argument("--stage", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
