@@ -21,6 +21,7 @@ class Arm:
     says: str
     dataset: str = "top"
     """As `corpora.Material.dataset` knows it; several joined by `+`."""
+    config: str = "bm25"
     train: Mapping[str, Any] = field(default_factory=dict)
     positives: int | None = None
     """Rows a query at most, of the dataset's; None is all."""
@@ -41,7 +42,7 @@ PLAIN: Mapping[str, Any] = {
 """What an arm trains with where it says nothing else, for about `STEPS` steps."""
 
 
-_OWN = ("dataset", "positives_a_query", "rate", "decontaminate", "long", "seeds", "only")
+_OWN = ("dataset", "config", "positives_a_query", "rate", "decontaminate", "long", "seeds", "only")
 
 
 def _arm(name: str, group: str, says: str, **options: Any) -> Arm:
@@ -69,7 +70,12 @@ ARMS: tuple[Arm, ...] = (
     _arm("random-3", "hard negatives", "3 drawn from BM25's best 100", negatives=3, dataset="random", seeds=3),
     _arm("stratified-3", "hard negatives", "3 of three strata of BM25's best 100", negatives=3, dataset="stratified", seeds=3),
     _arm("cut-3", "hard negatives", "3 of BM25's best, cut at .95 of the positive's score", negatives=3, dataset="cut", seeds=3),
-    _arm("judged-3", "hard negatives", "3 of BM25's best, judged", negatives=3, dataset="judged", only="cranfield", seeds=3),
+    _arm("judged-3", "hard negatives", "3 of BM25's best, judged by a cross-encoder", negatives=3, dataset="judged", seeds=3),
+    _arm("cut-ce-3", "hard negatives", "3 of BM25's best 20, cut at .95 of the cross-encoder's score", negatives=3, dataset="cut-ce", seeds=3),
+    _arm("ce-3", "hard negatives", "the cross-encoder's 3 best of BM25's best 20, cut so", negatives=3, dataset="scored", config="ce", seeds=3),
+    _arm("mix-ce", "loss", "ranking and KL from the cross-encoder's scores, 8 spread candidates", loss="mix", teacher="ce_score", candidates=8,
+         dataset="cut-ce", seeds=3),
+    _arm("kl-ce", "loss", "KL from the cross-encoder's scores alone", loss="kl", teacher="ce_score", candidates=8, dataset="cut-ce", seeds=3),
     _arm("unmasked", "false negatives", "no passage of a batch masked", masking="none"),
     _arm("similar", "false negatives", "masked too: what the base finds nearer", masking="similar", seeds=3),
     _arm("hard-1-similar", "false negatives", "the same with 1 of BM25's best", masking="similar", negatives=1, seeds=3),

@@ -11,7 +11,13 @@ import polars as pl
 
 import hnhub
 from hnhub.corpus.opened import Corpus
+from hnhub.encode.models import resolve
 from hnhub.learn.evaluate import Judged, split_of
+from hnhub.learn.leaks import check_leaks
+from hnhub.learn.options import settings_for
+from hnhub.learn.train import train_stage
+from hnhub.learn.training_data import load_training_data
+from small_models import minilm
 
 __all__ = ["BEIR", "Material", "material"]
 
@@ -27,8 +33,13 @@ _RECUT: Mapping[str, Mapping[str, Any]] = {
 }
 """Other choices from the candidates of `top`, as options of `hnhub.recut`. `cut` is by BM25's own scores."""
 
-_JUDGED: Mapping[str, Any] = {"negatives": 3, "judge": "ce", "cross_encoder": "local", "max_percent": 1.0}
-"""What query likelihood under the embedded model finds better than the positive is dropped."""
+_JUDGED: Mapping[str, Any] = {"negatives": 3, "judge": "ce", "max_percent": 0.95}
+"""What the corpus's own cross-encoder finds nearly as good as the positive is dropped: of the six that it is shown."""
+_SCORED: Mapping[str, Any] = {"negatives": 3, "methods": ["bm25", "ce"], "depth": 20, "max_percent": 0.95}
+"""It scores BM25's best 20."""
+_JUDGE: Mapping[str, Any] = {
+    "kind": "cross-encoder", "negatives": 2, "epochs": 1.0, "batch": 48, "learning_rate": 7e-5, "max_length": 128
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +54,35 @@ class Material:
     def dataset(self, name: str) -> Path:
         """A dataset's folder, built if it is not there: `top`, `judged`, `titles`, or one that is recut from `top`.
 
-        Negatives are BM25's best 100. `titles` are titles as queries and the texts without them, of documents that no test
+        Negatives are BM25's best 100. `judged` and `scored` ask a cross-encoder that was trained on the same rows in one pass;
+        `cut-ce` are BM25's best that it leaves. `titles` are titles as queries and the texts without them, of documents that no test
         query asks for.
         """
         place = self.out / "builds" / name
         if name in _RECUT:
             return Path(hnhub.recut(self.dataset("top"), out=place / self.name, **_RECUT[name]).folder)  # type: ignore[misc]
+        if name == "cut-ce":
+            return Path(hnhub.recut(self.dataset("scored"), out=place / self.name, by="ce_score").folder)
         if name == "titles":
             return self._titles(place)
-        options = {
+        options: dict[str, Any] = {
+            "methods": ["bm25"],
             "negatives": _NEGATIVES,
             "positives": 10,
             **_MOST.get(self.name, {}),
-            **(_JUDGED if name == "judged" else {}),
         }
-        run = hnhub.build(self.corpus, methods=["bm25"], queries_from="qrels", out=place, **options)
-        return Path(run.folder)
+        if name in ("judged", "scored"):
+            options |= {**(_JUDGED if name == "judged" else _SCORED), "cross_encoder": self.judge()}
+        return Path(hnhub.build(self.corpus, queries_from="qrels", out=place, **options).folder)
+
+    def judge(self) -> str:
+        """The folder of MiniLM as a cross-encoder, trained on the rows of `top` without any test query."""
+        data = load_training_data(str(self.dataset("top")), "bm25", held_out_share=0)
+        checked = check_leaks(data, [self.test], on_leak="drop")
+        settings = settings_for(minilm(), **_JUDGE)
+        folder = self.out / "models" / f"cross-encoder-{self.name}"
+        train_stage(folder, checked.data, resolve(minilm()), settings, checked.facts)
+        return str(folder)
 
     def _titles(self, place: Path) -> Path:
         asked = {document for documents in self.test.relevant_ids.values() for document in documents}

@@ -127,7 +127,11 @@ def _trained(
         "seed": seed,
     }
     settings = settings_for(source, **options)
-    checked = _checked(corpus, arm, settings.scored, settings.candidates, seed if settings.candidates else 0)
+    taught = settings.teacher if settings.scored else None
+    drawn = seed if settings.candidates else 0
+    checked = _rows(
+        corpus, arm.dataset, arm.config, arm.positives, arm.decontaminate, taught, settings.candidates, drawn
+    )
     if not arm.long or kind == "minilm":
         rows = checked.data.rows
         seen = rows.height if settings.positives == "all" and settings.loss != "lsepair" else rows["query"].n_unique()
@@ -162,23 +166,26 @@ def _trained(
     return dict(record.facts)
 
 
-def _checked(corpus: Material, arm: Arm, scored: bool, candidates: int | None, seed: int) -> Checked:
-    return _rows(corpus, arm.dataset, arm.positives, arm.decontaminate, scored, candidates, seed)
-
-
 @cache
 def _rows(
     corpus: Material,
     names: str,
+    config: str,
     positives: int | None,
     decontaminate: bool,
-    scored: bool,
+    teacher: str | None,
     candidates: int | None,
     seed: int,
 ) -> Checked:
     """The rows of one or several datasets, after the leak check."""
-    options = {"distil": scored, "candidates": candidates, "held_out_share": 0, "seed": seed}
-    parts = [load_training_data(str(corpus.dataset(name)), "bm25", **options) for name in names.split("+")]
+    options = {
+        "distil": teacher is not None,
+        "teacher": teacher or "score",
+        "candidates": candidates,
+        "held_out_share": 0,
+        "seed": seed,
+    }
+    parts = [load_training_data(str(corpus.dataset(name)), config, **options) for name in names.split("+")]
     rows = pl.concat([part.rows for part in parts])
     if positives is not None:
         rows = rows.filter(pl.int_range(pl.len()).over("query") < positives)
