@@ -11,7 +11,7 @@ __all__ = ["TRAIN_GROUPS", "Choice", "Command"]
 
 TRAIN_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Common": ("config", "model", "out", "kind", "loss", "epochs", "batch", "learning_rate", "merge", "seed", "revision"),
-    "Rows": ("rows", "positives", "negatives", "candidates", "held_out"),
+    "Rows": ("rows", "positives", "negatives", "teacher", "candidates", "held_out"),
     "Loss": ("temperature", "masking", "mix", "teacher_temperature", "hardness_mode", "hardness_strength", "matryoshka"),
     "Model": ("preset", "query_prefix", "document_prefix", "max_length", "pooling", "normalise", "lora"),
     "Memory and speed": ("mini_batch", "cached", "bf16", "gradient_checkpointing"),
