@@ -28,7 +28,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("narrow")
     set_seed(0)
     config = BertConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, max_position_embeddings=64, num_labels=1
+        hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256, max_position_embeddings=64, num_labels=1
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(folder / "plain")
     AutoTokenizer.from_pretrained(minilm(), model_max_length=64).save_pretrained(folder / "plain")
