@@ -107,6 +107,19 @@ def test_overlapping_chunks_of_the_positive_are_no_negatives(language: str) -> N
     assert found["3"] is found["short"] is None
 
 
+def test_what_holds_a_short_positive_whole_is_no_negative() -> None:
+    answer = "Rye flour binds more water than wheat flour does."
+    documents = {
+        "answer": answer,
+        "page": f"Flours differ. {answer} So a rye dough sticks to the hands.",
+        "half": "Rye flour binds more water, and wheat flour has more gluten, which a long kneading develops.",
+        "word": "Rye flour.",
+    }
+    known = Judged("does rye flour bind more water", ["answer"], ["answer"], documents, Keys(documents))
+    found = dict(zip(documents, judge(known, list(documents.items()), Keys(documents)), strict=True))
+    assert found == {"answer": "positive", "page": "overlaps_positive", "half": None, "word": None}
+
+
 @settings(deadline=None)
 @given(
     st.text(alphabet="ab", max_size=30),

@@ -65,7 +65,12 @@ def test_every_judged_pair_is_a_row_or_in_the_ledger(corpus: Path, tmp_path: Pat
     negatives = set(of_q0.select("negative_1", "negative_2", "negative_3").row(0))
     assert not negatives & {texts[name] for name in ("d0", "d100", "d101", "d150")}
     scored = run.to_frame("bm25-scored").filter(pl.col("query_id") == "q0")
-    assert scored.filter(label=1)["document_id"].to_list() == ["d100", "d0", "d101", "d150"]
+    positives = scored.filter(label=1)
+    assert positives["document_id"].to_list() == ["d100", "d0", "d101", "d150"]
+    # What the method retrieved of them stands there once, with its rank and score, and not among the dropped.
+    assert not set(positives["document_id"]) & set(scored.filter(label=0)["document_id"])
+    assert positives.drop_nulls("rank").height > 1
+    assert positives.drop_nulls("rank")["score"].null_count() == 0
 
 
 def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, hnhub: Run) -> None:

@@ -12,6 +12,7 @@ from hnhub.api.compare import Verdict
 from hnhub.api.inputs import BiEncoder, CorpusLike, Documents, model_name, open_corpus
 from hnhub.api.runs import Run, open_run
 from hnhub.api.train import TrainOptions
+from hnhub.corpus.opened import Corpus
 from hnhub.learn.statistics import Conclusion
 from hnhub.progress import showing
 from hnhub.stages import lock
@@ -97,6 +98,8 @@ def adapt(
     *,
     model: BiEncoder,
     name: str | None = None,
+    chunk_tokens: int | None = None,
+    chunk_overlap: float | None = None,
     llm: str | Sequence[str] | None = None,
     method: str = "bm25",
     train: TrainOptions | None = None,
@@ -111,7 +114,8 @@ def adapt(
 ) -> Adapted:
     """Adapt a bi-encoder to documents, and say with figures whether it got better: the same as `hnhub adapt`.
 
-    `documents` are whatever `open_corpus` takes: a folder of texts (which are cut), your own passages, a corpus by name. They are
+    `documents` are whatever `open_corpus` takes: a folder of texts (which are cut, by `chunk_tokens` and `chunk_overlap` as there),
+    your own passages, a corpus by name. They are
     split, whole documents at a time, into train, dev and test; `llm` writes queries from each part in several styles, filters and a
     judge look at them, negatives by `method` are found among train and dev, `model` is trained with `train`'s settings (one
     training a seed), and it, untrained and trained, and BM25 are measured on the test part's queries against all documents. Where
@@ -146,22 +150,29 @@ def adapt(
         margin=margin,
     )
     with showing():
-        found = _opened(documents, name, model, settings)
+        corpus = open_corpus(documents, name=name, chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap)
+        found = _adapting(corpus, model, settings)
         with lock(found.out):
             results = found.carry_out()
     return Adapted(found.out, results)
 
 
 def forecast_adapt(
-    documents: CorpusLike | Documents, *, model: BiEncoder, name: str | None = None, settings: Settings
+    documents: CorpusLike | Documents,
+    *,
+    model: BiEncoder,
+    name: str | None = None,
+    chunk_tokens: int | None = None,
+    chunk_overlap: float | None = None,
+    settings: Settings,
 ) -> "AdaptForecast":
     """What `adapt` with the same settings would do: stages, requests, tokens, time. Raises as it, before any work."""
     from hnhub.api.adapt_forecast import forecast_of
 
-    return forecast_of(_opened(documents, name, model, settings))
+    corpus = open_corpus(documents, name=name, chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap)
+    return forecast_of(_adapting(corpus, model, settings))
 
 
-def _opened(documents: CorpusLike | Documents, name: str | None, model: BiEncoder, settings: Settings) -> Adapting:
-    corpus = open_corpus(documents, name=name)
+def _adapting(corpus: Corpus, model: BiEncoder, settings: Settings) -> Adapting:
     place = Path(settings.options.get("out", Path("runs", "adapted", corpus.name)))
     return Adapting(corpus, place, model_name(model), settings)

@@ -141,12 +141,13 @@ def adapt(as_json: bool, **options: Any) -> None:
     _, _, asked = given({**options, "corpus": documents})
     if folder is not None:
         documents, name = folder, documents
+    cut = {key: asked.pop(key) for key in ("chunk_tokens", "chunk_overlap") if key in asked}
     if dry:
-        found = forecast_adapt(documents, model=model, name=name, settings=settled(asked, **own))  # type: ignore[arg-type]
+        found = forecast_adapt(documents, model=model, name=name, **cut, settings=settled(asked, **own))  # type: ignore[arg-type]
         click.echo(json.dumps(_plain(found), indent=1) if as_json else _told(found))
         return
     with telling():
-        adapted = hnhub.adapt(documents, model=model, name=name, **own, **asked)
+        adapted = hnhub.adapt(documents, model=model, name=name, **cut, **own, **asked)
     click.echo(json.dumps(adapted.results, indent=1, ensure_ascii=False) if as_json else repr(adapted))
 
 

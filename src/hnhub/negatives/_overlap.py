@@ -6,10 +6,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHARED", "overlaps"]
+__all__ = ["SHARED", "WHOLE", "overlaps"]
 
 SHARED = 200
 """Characters, normalised, in one run: two or three sentences. What holds so much of a positive may hold its answer."""
+WHOLE = 40
+"""Characters, normalised, of a positive that is shorter than that: a sentence. What holds it whole holds its answer."""
 
 _BLOCK = SHARED // 2
 # A run of twice a block's length holds a whole one of the blocks that a text is cut into from its beginning.
@@ -21,9 +23,14 @@ _SHIFT = np.uint64(64 - _BITS)
 
 
 def overlaps(keys: Sequence[str], positives: Iterable[str]) -> list[bool]:
-    """For each normalised text whether it shares a run of SHARED characters with one of the (normalised) positives."""
-    found = [False] * len(keys)
-    own = [positive for positive in positives if len(positive) >= SHARED]
+    """For each normalised text whether it shares a run of SHARED characters with one of the (normalised) positives.
+
+    Or holds one that is shorter, but has WHOLE characters, from its beginning to its end.
+    """
+    given = list(positives)
+    short = [positive for positive in given if WHOLE <= len(positive) < SHARED]
+    found = [any(positive in key for positive in short) for key in keys] if short else [False] * len(keys)
+    own = [positive for positive in given if len(positive) >= SHARED]
     at = [range(0, len(key) - _BLOCK + 1, _BLOCK) if len(key) >= SHARED else range(0) for key in keys]
     sizes = np.fromiter(map(len, at), np.int64, len(at))
     if not own or not sizes.any():

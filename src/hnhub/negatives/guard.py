@@ -17,7 +17,7 @@ REASONS = {
     "duplicate_of_relevant": "its normalised text is that of a relevant document",
     "copies_query": "its normalised text is the query's; of a generated text: a copy of it, in part or with more",
     "copies_positive": "it is nearly a positive (5-grams, Jaccard); of a generated text: or a copy of it, in part or with more",
-    "overlaps_positive": "it shares a run of 200 characters (normalised) with a relevant document, as overlapping chunks do",
+    "overlaps_positive": "it shares a run of 200 characters (normalised) with a relevant document, as overlapping chunks do, or holds a shorter one of 40 whole",
     "duplicate": "its normalised text is that of a candidate before it",
     "near_duplicate": "a generated text that nearly equals one before it",
 }

@@ -118,7 +118,7 @@ def _query_writing(job: "Job") -> QueryWriting:
 class JudgementsParameters(Parameters):
     """`judgements/<method>`."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     judge: str | None
     cross_encoder: Identity | None
     model: Identity | None
@@ -157,7 +157,7 @@ class JudgementsParameters(Parameters):
 class NegativesParameters(Parameters):
     """`negatives/<method>`."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     negatives: int
     seed: int
     on_shortfall: str
@@ -187,7 +187,7 @@ class NegativesParameters(Parameters):
 class DatasetParameters(Parameters):
     """`dataset`: the whole recipe, since the card and the manifest tell it."""
 
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     recipe: Mapping[str, Any]
     dataset_version: str
     rights: str | None

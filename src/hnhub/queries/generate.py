@@ -107,7 +107,11 @@ def _rounds(corpus: Path, part: Part, wanted: int, state: Rounds) -> list[dict[s
             state.drop("surplus", one.slot, one.query)
     if missing := +left:
         short = ", ".join(f"{count} {style}".strip() for style, count in missing.items())
-        log.warning("%d of %d queries were kept, %s short; see the ledger for the reasons", len(chosen), wanted, short)
+        room = len(part.order) * recipe.per_passage
+        few = f" (the passages give {room} at most)" if room < wanted else ""
+        log.warning(
+            "%d of %d queries were kept, %s short%s; see the ledger for the reasons", len(chosen), wanted, short, few
+        )
     return [_frozen(one, part.split) for one in sorted(chosen, key=lambda one: (one.slot.row, one.slot.number))]
 
 

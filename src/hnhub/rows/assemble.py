@@ -116,6 +116,7 @@ def join_scored(
         .explode("positive_ids", "place", empty_as_null=True, keep_nulls=True)
         .rename({"positive_ids": "document_id"})
     )
+    frame = _retrieved_positives(frame, places)
     scored = frame.filter(pl.col("label") == 1).select("query_id", "document_id")
     added = places.join(scored, on=["query_id", "document_id"], how="anti").select(
         "query_id",
@@ -138,6 +139,19 @@ def join_scored(
         text = pl.coalesce(texts.gather(rows["document_id"]), text)
     rows = rows.with_columns(text.alias("text"))
     return rows.join(scores, on=["query_id", "document_id"], how="left", maintain_order="left").select(SCORED.names())
+
+
+def _retrieved_positives(frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """A candidate that is one of the query's further positives, which the guard drops as relevant, is that positive, with its rank and score."""
+    pair = ["query_id", "document_id"]
+    known = places.select(*pair, found=pl.lit(value=True)).join(frame.filter(pl.col("label") == 1), on=pair, how="anti")
+    joined = frame.join(known, on=pair, how="left", maintain_order="left")
+    further = pl.col("found").fill_null(value=False) & (pl.col("label") == 0)
+    return joined.with_columns(
+        pl.when(further).then(pl.lit(1, pl.Int8)).otherwise("label").alias("label"),
+        pl.when(further).then(pl.lit("keep")).otherwise("verdict").alias("verdict"),
+        pl.when(further).then(None).otherwise("reason").alias("reason"),
+    ).drop("found")
 
 
 def to_triplets(
