@@ -60,8 +60,9 @@ def make_split(
     for name in ("train", "test"):
         if counts[name] < _LEAST:
             raise InputError(
-                f"{corpus}: {counts[name]} passages are left for {name}, of {len(ids)}",
-                do="give more documents, another --test-share, or --judged mixed",
+                f"{corpus.name}: {counts[name]} passages are left for {name}, of {len(ids)}; it takes {_LEAST} "
+                "(texts that are nearly a text of another part are in none)",
+                do=f"give more documents, another --test-share{', or --judged mixed' if judged else ''}",
             )
     pl.DataFrame({"document_id": ids, "split": splits}, schema=PARTS).write_parquet(out / "parts.parquet")
     pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER).write_parquet(out / "ledger.parquet")
