@@ -46,7 +46,7 @@ def test_a_build_shows_every_stage_and_sums_up(built: Terminal) -> None:
     stages = ["corpus", "queries", "candidates/bm25", "negatives/bm25", "dataset"]
     assert [line.split()[1] for line in built.lines[:5]] == stages
     assert all(line.startswith("✓ ") and line.endswith(" s") and len(line) == 80 for line in built.lines[:5])
-    assert built.lines[5].startswith("5 stages, 397 rows, 1 dropped, ")
+    assert built.lines[5].startswith("5 stages, 396 rows, 1 dropped, ")
     waiting = [frame for frame in built.frames if frame and frame[-1].strip() == "dataset"]  # an earlier one is at work
     assert stages in [[word for line in frame for word in line.split()[:2] if word in stages] for frame in waiting]
     assert built.lines[-3:] == [
