@@ -180,6 +180,16 @@ def test_a_dry_run_tells_and_leaves_nothing(static_model: str, server: Scripted,
         2 * few[part]["queries"]  # each is written, and judged
         for part in ("test", "train")
     ]
+    command[command.index(server.url)] = "http://127.0.0.1:9"
+    (tmp_path / "prices.toml").write_text('["some"]\ninput = 1\noutput = 2\n')
+    priced = json.loads(run("--dry-run", "--json", "--llm", "some", "--prices", tmp_path / "prices.toml"))
+    tokens = priced["prompt_tokens"] + 2 * priced["completion_tokens"]
+    assert priced["cost"] == pytest.approx(tokens / 1e6)
+    assert tokens > 0
+    lacking = json.loads(run("--dry-run", "--json", "--llm", "other", "--prices", tmp_path / "prices.toml"))
+    assert lacking["cost"] is None
+    assert f"{tmp_path / 'prices.toml'}: has no price of other: no cost" in lacking["train"]["notes"]
+    command[command.index("http://127.0.0.1:9")] = server.url
     assert not (tmp_path / "out").exists()
     assert sum(server.tries.values()) == asked
     assert "tuned against base" in run()

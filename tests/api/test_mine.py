@@ -214,3 +214,21 @@ def test_the_command(tmp_path: Path, hnhub: Callable[..., Any]) -> None:
     wrong = hnhub("mine", path, "--positive", "ansver")
     assert wrong.returncode == 2
     assert "did you mean 'answer'" in wrong.stderr
+
+
+def test_a_dataset_that_is_replaced_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def mine(pairs: list[tuple[str, str]], negatives: int, **more: Any) -> list[str]:
+        caplog.clear()
+        hnhub.mine(pairs, negatives=negatives, name="pairs", out=tmp_path, **more)
+        return [record.getMessage() for record in caplog.records if "replaces" in record.getMessage()]
+
+    assert mine(PAIRS, 3) == mine(PAIRS, 3) == []
+    assert mine(PAIRS, 2) == [
+        f"{tmp_path / 'pairs'}: replaces the dataset of other settings (negatives 3 -> 2); "
+        "give another name or --out to keep both"
+    ]
+    held = json.loads((tmp_path / "pairs" / "corpus" / "stage.json").read_text())
+    assert mine(PAIRS[:20], 2) == [
+        f"{tmp_path / 'pairs'}: replaces the dataset of another corpus ({held['revision']}, 24 documents); "
+        "give another name or --out to keep both"
+    ]

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from hnhub.api.adapting import Adapting
-from hnhub.api.forecast import job_to_forecast
+from hnhub.api.forecast import forecast_job, job_to_forecast
 from hnhub.errors import HnhubError
-from hnhub.forecast.forecast import Forecast, forecast
+from hnhub.forecast.forecast import Forecast
 from hnhub.learn.options import settings_for
 from hnhub.pipeline import run as pipeline
 from hnhub.records import Recipe, contents
@@ -46,6 +46,11 @@ class AdaptForecast:
         return sum(step.prompt_tokens or 0 for step in steps), sum(step.completion_tokens or 0 for step in steps)
 
     @property
+    def cost(self) -> float | None:
+        """Of the tokens, at most; None without prices."""
+        return self.train.prices.cost(*self.tokens) if self.train.prices else None
+
+    @property
     def seconds(self) -> float | None:
         """Of everything whose time is known; None if that of asking or training isn't."""
         steps = (*self.test.steps, *self.train.steps)
@@ -67,7 +72,7 @@ def forecast_of(way: Adapting) -> AdaptForecast:
             here = there.part(part, *splits)
             with job_to_forecast(here, None, {**options, "out": way.out / part}) as (job, unreached):
                 steps = pipeline.stages(job)[:2] if part == "test" else pipeline.stages(job)
-                found[part] = forecast(job, steps, pipeline.status(steps, job.folder), unreached)
+                found[part] = forecast_job(job, steps, unreached, options)
     return AdaptForecast(found["test"], found["train"], split.facts["passages"], *_training_time(way, found["train"]))
 
 

@@ -109,7 +109,7 @@ _OWN = [
         help="Any other setting of a training (docs/learn.md), e.g. positives=one; repeatable.",
     ),
     click.Option(
-        ["--dry-run"], is_flag=True, help="Say what it would do and take: requests, tokens, time. Nothing is done."
+        ["--dry-run"], is_flag=True, help="Say what it would do and take: requests, tokens, cost, time. Nothing is done."
     ),
 ]
 
@@ -172,6 +172,7 @@ def _plain(found: "AdaptForecast") -> dict[str, Any]:
         "requests": found.requests,
         "prompt_tokens": read,
         "completion_tokens": written,
+        "cost": found.cost,
         "seconds": found.seconds,
     }
 
@@ -190,9 +191,8 @@ def _told(found: "AdaptForecast") -> str:
     read, written = found.tokens
     hours = "time unknown" if found.seconds is None else f"about {_time(found.seconds)}"
     lines += ["", f"{found.requests:,} requests, {read:,} tokens in, at most {written:,} out; {hours}"]
-    if price := found.train.prices:
-        most = price.cost(read, written)
-        lines.append(f"cost at most {most:,.2f} at {price.prompt:g} and {price.completion:g} a million tokens")
+    if (price := found.train.prices) and found.cost is not None:
+        lines.append(f"cost at most {found.cost:,.2f} at {price.prompt:g} and {price.completion:g} a million tokens")
     lines.append("passages: " + ", ".join(f"{part} {count:,}" for part, count in found.passages.items()))
     notes: Mapping[str, None] = dict.fromkeys([*found.test.notes, *found.train.notes, found.training])
     return "\n".join([*lines, *(f"- {note}" for note in notes)])

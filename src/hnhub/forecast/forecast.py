@@ -131,7 +131,6 @@ def forecast(
         memory_bytes=_memory(corpus, speeds),
         disk_bytes=_disk(job, corpus, queries, speeds),
         notes=tuple(notes),
-        prices=max(filter(None, (model.prices for model in job.models)), key=lambda one: one.cost(1, 1), default=None),
         unreached=unreached,
     )
 

@@ -8,7 +8,7 @@ batch = 0.5      # what a batch costs, as a share of these; half where nothing i
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from hnhub.errors import InputError
 from hnhub.llm.budget import Prices
 
-__all__ = ["BATCH", "PriceList", "read_prices"]
+__all__ = ["BATCH", "PriceList", "dearest", "read_prices"]
 
 BATCH = 0.5
 """The share of the price that a batch costs, where a price list says nothing else."""
@@ -37,6 +37,11 @@ class PriceList:
         """The prices of a model as the endpoint names it; None if they are not known."""
         prices, share = self.models.get(model, (self.others, BATCH))
         return prices.times(share) if prices and batch else prices
+
+
+def dearest(prices: Iterable[Prices | None]) -> Prices | None:
+    """Of several models' prices those that cost the most; None if none is known."""
+    return max((one for one in prices if one), key=lambda one: one.cost(1, 1), default=None)
 
 
 def read_prices(path: Path) -> PriceList:

@@ -24,6 +24,7 @@ from hnhub.pipeline.parameters import (
     Parameters,
     QueriesParameters,
 )
+from hnhub.pipeline.replaced import warn_of_replaced
 from hnhub.progress import Event, Used, in_stage, tell
 from hnhub.records import JUDGES
 from hnhub.schema import SCORES
@@ -60,6 +61,7 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
     }  # all before any work, so that a wrong model is refused first
     tell(Event("stages", 0, len(steps), stages=tuple(stage.name for stage in steps)))
     with waiting_lock(folder.parent, folder.name) if wait else nullcontext(), lock(folder):
+        warn_of_replaced(folder, own)
         for stage in steps:
             started = time.monotonic()
             parts = _parts(stage, own[stage.name], records)
