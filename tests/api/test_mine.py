@@ -217,18 +217,16 @@ def test_the_command(tmp_path: Path, hnhub: Callable[..., Any]) -> None:
 
 
 def test_a_dataset_that_is_replaced_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def mine(pairs: list[tuple[str, str]], negatives: int, **more: Any) -> list[str]:
+    def replaced(pairs: list[tuple[str, str]], negatives: int) -> list[str]:
+        """What is said to have been there."""
         caplog.clear()
-        hnhub.mine(pairs, negatives=negatives, name="pairs", out=tmp_path, **more)
-        return [record.getMessage() for record in caplog.records if "replaces" in record.getMessage()]
+        hnhub.mine(pairs, negatives=negatives, name="pairs", out=tmp_path)
+        said = [record.getMessage() for record in caplog.records if "replaces" in record.getMessage()]
+        assert all(one.endswith("; give another name or --out to keep both") for one in said)
+        return [one.partition("; ")[0] for one in said]
 
-    assert mine(PAIRS, 3) == mine(PAIRS, 3) == []
-    assert mine(PAIRS, 2) == [
-        f"{tmp_path / 'pairs'}: replaces the dataset of other settings (negatives 3 -> 2); "
-        "give another name or --out to keep both"
-    ]
-    held = json.loads((tmp_path / "pairs" / "corpus" / "stage.json").read_text())
-    assert mine(PAIRS[:20], 2) == [
-        f"{tmp_path / 'pairs'}: replaces the dataset of another corpus ({held['revision']}, 24 documents); "
-        "give another name or --out to keep both"
-    ]
+    held = f"{tmp_path / 'pairs'}: replaces the dataset of"
+    assert replaced(PAIRS, 3) == replaced(PAIRS, 3) == []
+    assert replaced(PAIRS, 2) == [f"{held} other settings (negatives 3 -> 2)"]
+    revision = json.loads((tmp_path / "pairs" / "corpus" / "stage.json").read_text())["revision"]
+    assert replaced(PAIRS[:20], 2) == [f"{held} another corpus ({revision}, 24 documents)"]

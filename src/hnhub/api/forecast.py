@@ -9,8 +9,8 @@ from hnhub.api.inputs import CorpusLike, Documents
 from hnhub.api.opening import price_list
 from hnhub.errors import ServiceError
 from hnhub.forecast.forecast import Forecast, forecast
-from hnhub.pipeline import run as pipeline
 from hnhub.llm.prices import dearest
+from hnhub.pipeline import run as pipeline
 from hnhub.pipeline.job import Job, Stage
 
 __all__ = ["forecast_build", "forecast_job", "job_to_forecast"]
