@@ -109,7 +109,9 @@ _OWN = [
         help="Any other setting of a training (docs/learn.md), e.g. positives=one; repeatable.",
     ),
     click.Option(
-        ["--dry-run"], is_flag=True, help="Say what it would do and take: requests, tokens, cost, time. Nothing is done."
+        ["--dry-run"],
+        is_flag=True,
+        help="Say what it would do and take: requests, tokens, cost, time. Nothing is done.",
     ),
 ]
 
