@@ -1,12 +1,13 @@
-"""Exports read by the projects that they are for: `python readers.py NAME FOLDER` prints the first row as JSON.
+"""Exports read by the projects that they are for: `python readers.py FOLDER` prints, as JSON, the first row of each of its folders.
 
-Run by the Python of `HNHUB_PEERS` where that is given (a virtual environment with these projects), else by the tests' own. Status 77: the
-project is not installed there.
+A folder's name is the reader's, and what may follow after a `-`; all in one process, since each imports torch. What can't be
+read is the error's text in place of the row.
 """
 
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,10 +88,10 @@ def sentence_transformers(folder: Path):
 
 if __name__ == "__main__":
     os.environ["HF_HUB_OFFLINE"] = "1"
-    name, path = sys.argv[1:]
-    try:
-        row = globals()[name](Path(path))
-    except ModuleNotFoundError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(77)
-    print(json.dumps(row, ensure_ascii=False))
+    rows = {}
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        try:
+            rows[path.name] = globals()[path.name.partition("-")[0]](path)
+        except Exception:
+            rows[path.name] = traceback.format_exc()
+    print(json.dumps(rows, ensure_ascii=False))

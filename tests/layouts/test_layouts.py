@@ -6,8 +6,10 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -30,38 +32,69 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("run"))
 
 
-def read_by(name: str, folder: Path):
-    """The first row as the project itself reads it."""
-    python = os.environ.get("HNHUB_PEERS", sys.executable)
+PEERS = Path(os.environ.get("HNHUB_PEERS", Path(sys.prefix) / "peers"))
+EXPORTED: dict[str, dict[str, Any]] = {
+    "flag_embedding": {"to": "flag-embedding", "method": "bm25", "scores": True, "prompt": "Find it: "},
+    "flag_reranker": {"to": "flag-embedding", "method": "bm25", "scores": True},
+    "tevatron": {"to": "tevatron", "method": "llm"},
+    "pylate": {"to": "pylate", "method": "bm25"},
+    "colbert": {"to": "colbert", "method": "bm25", "scores": True},
+    "beir": {"to": "beir", "method": "bm25"},
+}
+TRAINED_ON = [
+    ("labeled-list", False, {"labels": [1, 0, 0]}),
+    ("labeled-list", True, {"scores": [9.5, 7.25, 6.0]}),
+    ("labeled-pair", False, {"label": 1}),
+    ("labeled-pair", True, {"score": 9.5}),
+    ("n-tuple", True, {"score": [9.5, 7.25, 6.0]}),
+]
+
+
+def rows_of(dataset: Path, place: Path, exported: Mapping[str, Mapping[str, Any]], **more: str) -> dict[str, Any]:
+    """Each export's first row as the project that it is for reads it."""
+    for name, options in exported.items():
+        hnhub.export(dataset, place / "exports" / name, **options)
     done = subprocess.run(
-        [python, "-W", "ignore", READERS, name, folder],
-        env={**os.environ, "HF_HOME": str(folder / "hf")}, capture_output=True, text=True, timeout=280, check=False,
+        [sys.executable, "-W", "ignore", READERS, place / "exports"],
+        env={**os.environ, "HF_HOME": str(place / "hf"), **more}, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
-    if done.returncode == 77:
-        pytest.skip(f"{done.stderr.strip()}: name a Python that has it by HNHUB_PEERS")
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_flag_embedding_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="flag-embedding", method="bm25", scores=True, prompt="Find it: ")
-    query, passages, scores = read_by("flag_embedding", tmp_path / "x")
+@pytest.fixture(scope="module")
+def read(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By the projects of peers.txt."""
+    if not PEERS.is_dir():
+        pytest.skip(f"no {PEERS}: pip install --no-deps --target {PEERS} -r tests/layouts/peers.txt")
+    return rows_of(dataset, tmp_path_factory.mktemp("peers"), EXPORTED, PYTHONPATH=str(PEERS))
+
+
+@pytest.fixture(scope="module")
+def read_by_datasets(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    exported = {
+        f"sentence_transformers-{layout}-{scores}": {"to": layout, "method": "bm25", "scores": scores}
+        for layout, scores, _ in TRAINED_ON
+    }
+    return rows_of(dataset, tmp_path_factory.mktemp("datasets"), exported)
+
+
+def test_flag_embedding_reads_it(read: dict[str, Any]) -> None:
+    query, passages, scores = read["flag_embedding"]
     assert query == "Find it: what about the kettle in rain 0?"
     assert passages[0] == "The kettle " + TEXT.format("kettle", 0)
     assert scores[0] == 9.5
     assert sorted(scores[1:]) == [6.0, 7.25]
 
 
-def test_flag_embeddings_reranker_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="flag-embedding", method="bm25", scores=True)
-    pairs, scores = read_by("flag_reranker", tmp_path / "x")
+def test_flag_embeddings_reranker_reads_it(read: dict[str, Any]) -> None:
+    pairs, scores = read["flag_reranker"]
     assert pairs[0] == ["what about the kettle in rain 0?", "The kettle " + TEXT.format("kettle", 0)]
     assert sorted(scores, reverse=True) == [9.5, 7.25, 6.0]
 
 
-def test_tevatron_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="tevatron", method="llm")
-    row = read_by("tevatron", tmp_path / "x")
+def test_tevatron_reads_it(read: dict[str, Any]) -> None:
+    row = read["tevatron"]
     assert " ".join(row["query"]) == "what about the kettle in rain 0?"
     assert " ".join(row["positives"][0]) == "The kettle " + TEXT.format("kettle", 0)
     assert [" ".join(one) for one in row["negatives"]] == [
@@ -69,27 +102,23 @@ def test_tevatron_reads_it(dataset: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_pylate_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="pylate", method="bm25")
-    row = read_by("pylate", tmp_path / "x")
+def test_pylate_reads_it(read: dict[str, Any]) -> None:
+    row = read["pylate"]
     assert row["query"] == "what about the kettle in rain 0?"
     assert row["scores"] == [9.5, 7.25, 6.0]
     assert row["document_ids"] == ["d0-2", "d0-1", "d1-3"]
     assert [text.split(" ")[1] for text in row["documents"]] == ["kettle", "kettle", "river"]
 
 
-def test_colbert_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="colbert", method="bm25", scores=True)
-    query, *passages = read_by("colbert", tmp_path / "x")
+def test_colbert_reads_it(read: dict[str, Any]) -> None:
+    query, *passages = read["colbert"]
     assert query == "what about the kettle in rain 0?"
     assert [text.split(" ")[1] for text in passages] == ["kettle", "kettle", "river"]
 
 
-def test_beir_reads_it(dataset: Path, tmp_path: Path) -> None:
-    hnhub.export(dataset, tmp_path / "x", to="beir", method="bm25")
-    row = read_by("beir", tmp_path / "x")
+def test_beir_reads_it(read: dict[str, Any]) -> None:
     expected = {"d0-2": "The kettle " + TEXT.format("kettle", 0)}
-    assert row == {"query": "what about the kettle in rain 0?", "documents": expected}
+    assert read["beir"] == {"query": "what about the kettle in rain 0?", "documents": expected}
 
 
 def test_hnhub_reads_its_beir_folder(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,21 +129,11 @@ def test_hnhub_reads_its_beir_folder(dataset: Path, tmp_path: Path, monkeypatch:
     assert pl.read_parquet(corpus.folder / "qrels.parquet").height == done.lines["qrels/train.tsv"] == 11
 
 
-@pytest.mark.parametrize(
-    ("layout", "scores", "row"),
-    [
-        ("labeled-list", False, {"labels": [1, 0, 0]}),
-        ("labeled-list", True, {"scores": [9.5, 7.25, 6.0]}),
-        ("labeled-pair", False, {"label": 1}),
-        ("labeled-pair", True, {"score": 9.5}),
-        ("n-tuple", True, {"score": [9.5, 7.25, 6.0]}),
-    ],
-)
+@pytest.mark.parametrize(("layout", "scores", "row"), TRAINED_ON)
 def test_datasets_reads_what_sentence_transformers_trains_on(
-    dataset: Path, tmp_path: Path, layout: str, scores: bool, row: dict[str, object]
+    read_by_datasets: dict[str, Any], layout: str, scores: bool, row: dict[str, object]
 ) -> None:
-    hnhub.export(dataset, tmp_path / "x", to=layout, method="bm25", scores=scores)
-    found = read_by("sentence_transformers", tmp_path / "x")
+    found = read_by_datasets[f"sentence_transformers-{layout}-{scores}"]
     assert found["query"] == "what about the kettle in rain 0?"
     assert {name: found[name] for name in row} == row
     assert next(iter(found)) == "query"
