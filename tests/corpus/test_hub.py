@@ -168,6 +168,12 @@ def test_no_answer_is_a_service_error(run: Run) -> None:
     assert "give --corpus-dir or HNHUB_CORPORA" in found["text"]
 
 
+def test_no_answer_is_told_at_once_of_a_pinned_corpus_too(run: Run) -> None:
+    found = run("tiny", revision="0" * 40, HF_ENDPOINT="http://127.0.0.1:9")
+    assert found["error"] == "ServiceError"
+    assert "Hub ([Errno 111] Connection refused)" in found["text"], "the client did not try again and again"
+
+
 def test_offline_with_a_cache(hub: HubServer, run: Run) -> None:
     pinned = hub.store.repos["dataset", "own/jsonl"].branches["main"]
     assert run(f"own/jsonl@{pinned}")["counts"] == COUNTS

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from hnhub.errors import HnhubError, ServiceError, UsageError
 from hnhub.publish import hub
@@ -95,6 +96,25 @@ def test_what_stays_wrong_is_asked_once(site, ask, status, error, words) -> None
     assert words in str(answer)
     assert slept == []
     assert fault.met == 1
+
+
+@pytest.mark.parametrize(("first", "waits"), [(True, [1, 2]), (False, [1, 2, 4, 8, 16])])
+def test_a_hub_out_of_reach_is_soon_given_up_before_anything_is_sent(ask, first, waits) -> None:  # type: ignore[no-untyped-def]
+    api = hub.connect(writing=False)
+    api.endpoint = "http://127.0.0.1:9"
+    slept: list[float] = []
+    with pytest.raises(ServiceError) as refused:
+        hub.retry(lambda: api.dataset_info("ann/here"), "reading ann/here", first=first, sleep=slept.append)
+    assert slept == waits
+    assert str(refused.value).count("Connection refused") == 1
+
+
+def test_offline_mode_is_no_failure_that_passes() -> None:
+    def step() -> None:
+        raise OfflineModeIsEnabled("offline mode is enabled")
+
+    with pytest.raises(UsageError, match="unset it"):
+        hub.retry(step, "reading ann/here", sleep=lambda _: pytest.fail("waited"))
 
 
 def test_a_missing_repository_says_so(ask) -> None:  # type: ignore[no-untyped-def]

@@ -31,9 +31,13 @@ def newest_revision(repo: str, revision: str | None = None) -> str:
 
 def fetch(repo: str, revision: str, patterns: Sequence[str] = PATTERNS) -> Path:
     """The folder, in the Hub client's cache, that holds the repository's corpus files at a commit."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, constants, file_download, snapshot_download
 
+    cache = Path(constants.HF_HUB_CACHE, file_download.repo_folder_name(repo_id=repo, repo_type="dataset"))
     with _explained(repo, revision):
+        if not (cache / "snapshots" / revision).is_dir():
+            # This fails at once without a network, where the download tries for half a minute.
+            HfApi().dataset_info(repo, revision=revision, timeout=_TIMEOUT)
         folder = snapshot_download(
             repo, repo_type="dataset", revision=revision, allow_patterns=list(patterns), etag_timeout=_TIMEOUT
         )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ __all__ = ["check_repo_name", "connect", "fetch", "is_passing", "retry"]
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 6
+_ATTEMPTS_UNREACHED = 3
+"""Where nothing is sent yet and there is no connection at all: without a network nobody should wait for half a minute."""
 _LONGEST_WAIT = 600.0
 """Seconds. A Hub that asks for more is not waited for."""
 _PASSING = {408, 409, 412, 425, 429}
@@ -78,10 +81,13 @@ def fetch(api: "HfApi", repo: str, revision: str, path: str, *, kind: str = "dat
     return response.content
 
 
-def retry(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] = time.sleep) -> T:
+def retry(
+    step: Callable[[], T], what: str, *, first: bool = False, sleep: Callable[[float], None] = time.sleep
+) -> T:
     """Do a step of which each try first looks whether it is still to do, and try it again after a passing failure.
 
-    Between tries it waits for as long as the Hub asks. Raises UsageError where the user has to act (token, rights, names),
+    Between tries it waits for as long as the Hub asks. `first`: nothing is sent yet, so a Hub that can't be reached at all is
+    soon given up. Raises UsageError where the user has to act (token, rights, names),
     ServiceError after `_ATTEMPTS` tries or when the Hub refuses for good.
     """
     for attempt in range(1, _ATTEMPTS + 1):
@@ -93,8 +99,9 @@ def retry(step: Callable[[], T], what: str, *, sleep: Callable[[float], None] = 
             if not is_passing(error):
                 raise _for_good(error, what) from error
             wait = _wait(error, attempt)
-            if attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
-                why = f"asks to wait {wait:.0f} s" if wait > _LONGEST_WAIT else f"failed {_ATTEMPTS} times"
+            most = _ATTEMPTS_UNREACHED if first and isinstance(error, _http_library().ConnectError) else _ATTEMPTS
+            if attempt >= most or wait > _LONGEST_WAIT:
+                why = f"asks to wait {wait:.0f} s" if wait > _LONGEST_WAIT else f"failed {attempt} times"
                 raise ServiceError(
                     f"{what}: the Hub {why}: {_words(error)}",
                     do="give the same command again later, it goes on from there",
@@ -112,7 +119,11 @@ def _status(error: BaseException) -> int | None:
 
 def is_passing(error: BaseException) -> bool:
     """Whether the failure may pass. A commit may have landed all the same: the next try looks first."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
     status = _status(error)
+    if isinstance(error, OfflineModeIsEnabled):
+        return False
     if status is not None:
         return status in _PASSING or status >= 500
     if isinstance(error, RuntimeError):
@@ -121,16 +132,14 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         return is_passing(error.__cause__)  # a failed download, wrapped
     # A gateway's page where JSON should be; no connection, or one that broke.
-    return isinstance(error, JSONDecodeError | ConnectionError | TimeoutError | _transport_error())
+    return isinstance(error, JSONDecodeError | ConnectionError | TimeoutError | _http_library().TransportError)
 
 
-def _transport_error() -> type[Exception]:
-    """The base of what the client's HTTP library raises: `httpx` under huggingface_hub 1, `httpx2` under 2."""
+def _http_library() -> ModuleType:
+    """The client's: `httpx` under huggingface_hub 1, `httpx2` under 2."""
     from huggingface_hub import get_session
 
-    library = sys.modules[type(get_session()).__module__.partition(".")[0]]
-    error: type[Exception] = library.TransportError
-    return error
+    return sys.modules[type(get_session()).__module__.partition(".")[0]]
 
 
 def _wait(error: BaseException, attempt: int) -> float:
@@ -164,14 +173,20 @@ def _words(error: BaseException) -> str:
         request = error.response.request
         text = f"{error.response.status_code} for {request.method} {urlsplit(str(request.url)).path}: {message}"
     else:
-        root = error.__cause__ or error
-        text = f"{error} {'' if root is error else _words(root)}".strip() or type(error).__name__
+        text = str(error)
+        root = _words(error.__cause__) if error.__cause__ else ""
+        text = (text if root in text else f"{text} {root}").strip() or type(error).__name__
     return re.sub(r"hf_\w{8,}", "hf_***", " ".join(text.split()))[:500]
 
 
 def _for_good(error: Exception, what: str) -> Exception:
     """A failure that will not pass, as ours; an error of another kind as it is."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     cause = error if _status(error) is not None else error.__cause__ or error
     status, words = _status(cause), _words(cause)
@@ -180,6 +195,7 @@ def _for_good(error: Exception, what: str) -> Exception:
             isinstance(cause, RepositoryNotFoundError) and not isinstance(cause, GatedRepoError),
             UsageError, "no such dataset repository on the Hub, or not for this token", "check name and token",
         ),
+        (isinstance(error, OfflineModeIsEnabled), UsageError, "HF_HUB_OFFLINE keeps the Hub away", "unset it"),
         (isinstance(cause, RevisionNotFoundError), UsageError, "no such revision on the Hub", "give a branch, tag or commit"),
         (status == 401, UsageError, f"the Hub refused the token: {words}", "run `hf auth login`, or set HF_TOKEN"),
         (status == 403, UsageError, words, "use a token that may do this"),

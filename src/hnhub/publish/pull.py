@@ -34,8 +34,9 @@ def pull(api: "HfApi", repo: str, revision: str, out: Path) -> str:
     """
     if out.exists():
         raise UsageError(f"{out}: is there already", do="delete it, or give another --out")
-    commit = retry(lambda: api.dataset_info(repo, revision=revision).sha, f"reading {repo} at {revision}") or ""
-    manifest = retry(lambda: _manifest(api, repo, commit), f"reading {repo} at {revision}")
+    reading = f"reading {repo} at {revision}"
+    commit = retry(lambda: api.dataset_info(repo, revision=revision).sha, reading, first=True) or ""
+    manifest = retry(lambda: _manifest(api, repo, commit), reading)
     work = out.parent / f".{out.name}-{commit[:12]}.partial"
     for path in sorted([*manifest, MANIFEST]):
         _check_path(repo, path)

@@ -98,7 +98,7 @@ def push(folder: Folder, target: Target) -> Pushed:
 
 def look(api: "HfApi", folder: Folder, repo: str) -> PushPlan:
     """The plan against what the repository holds now."""
-    remote = retry(lambda: read_remote(api, repo), f"reading {repo}")
+    remote = retry(lambda: read_remote(api, repo), f"reading {repo}", first=True)
     return make_push_plan(folder.files, remote)
 
 
@@ -116,8 +116,8 @@ def carry_out(
     if what is on the Hub does not load as the manifest says; then there is no tag.
     """
     repo = target.repo
-    tagged = retry(lambda: _tagged(api, folder, target), f"reading the tags of {repo}", sleep=sleep)
-    retry(lambda: _open(api, target), f"opening {repo}", sleep=sleep)
+    tagged = retry(lambda: _tagged(api, folder, target), f"reading the tags of {repo}", first=True, sleep=sleep)
+    retry(lambda: _open(api, target), f"opening {repo}", first=True, sleep=sleep)
     attempt = _PullRequest(api, folder, target) if target.pull_request else _Commit(api, folder, target)
     commit, pull_request = retry(attempt, f"committing to {repo}", sleep=sleep)
     assert attempt.plan
