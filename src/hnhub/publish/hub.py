@@ -81,9 +81,7 @@ def fetch(api: "HfApi", repo: str, revision: str, path: str, *, kind: str = "dat
     return response.content
 
 
-def retry(
-    step: Callable[[], T], what: str, *, first: bool = False, sleep: Callable[[float], None] = time.sleep
-) -> T:
+def retry(step: Callable[[], T], what: str, *, first: bool = False, sleep: Callable[[float], None] = time.sleep) -> T:
     """Do a step of which each try first looks whether it is still to do, and try it again after a passing failure.
 
     Between tries it waits for as long as the Hub asks. `first`: nothing is sent yet, so a Hub that can't be reached at all is
