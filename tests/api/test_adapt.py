@@ -208,6 +208,10 @@ def test_a_dry_run_tells_and_leaves_nothing(static_model: str, server: Scripted,
         ({"method": "bm26"}, "is no method"),
         ({"seeds": ()}, "seeds"),
         ({"train": {"kind": "cross-encoder"}}, "only bi-encoders"),
+        ({"train": {"seed": 3}}, "one of seeds"),
+        ({"train": {"loss": "kl"}, "method": "llm"}, "learns from score, and llm has none"),
+        ({"train": {"loss": "mix", "teacher": "ce_score"}}, "learns from ce_score, and bm25 has none"),
+        ({"margin": 0.0}, "margin 0 is not above 0"),
     ],
 )
 def test_what_can_not_be_is_refused_first(

@@ -100,6 +100,10 @@ def modules():
         ("seeds = [0, 1]", "seeds = 3", "seeds = 3 is of the wrong kind; give a list"),
         ("seeds = [0, 1]", 'seeds = ["a"]', "is of the wrong kind"),
         ("margin = 0.05", 'test = "z"', "test = 'z'"),
+        ("margin = 0.05", "margin = 0", "margin 0 is not above 0"),
+        ("margin = 0.05", "alpha = 1.5", "alpha 1.5 is no level"),
+        ('loss = "kl"', 'loss = "lk"', "variants.kl: no loss 'lk'"),
+        ("batch = 8", "seed = 8", "seed is one of seeds"),
     ],
 )
 def test_a_bad_plan_is_refused(tmp_path, old, new, message):

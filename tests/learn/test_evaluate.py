@@ -67,6 +67,14 @@ def test_everything_is_written_and_the_run_scores_the_same(things, tmp_path):
     np.testing.assert_array_equal(again.scores.values["nDCG@10"], found.scores.values["nDCG@10"])
 
 
+def test_ids_with_white_space_cost_the_run_file_and_nothing_else(things, tmp_path, caplog):
+    first = things.query_ids[0]
+    run = run_of_mapping({first: {"User Guide.md#1": 2.0, **dict.fromkeys(things.qrels[first], 1.0)}})
+    write_evaluation(tmp_path / "out", evaluate(run, things, model="m"))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"evaluation.json", "scores.parquet"}
+    assert "m on things: is kept without run.trec" in caplog.text
+
+
 def test_a_run_of_another_corpus_is_refused(things):
     with pytest.raises(InputError, match="none of its 1 queries is judged in things"):
         evaluate(run_of_mapping({"7": {"d": 1.0}}), things, model="x")

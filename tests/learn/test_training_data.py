@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from hnhub.errors import InputError
+from hnhub.errors import InputError, UsageError
 from hnhub.learn.training_data import load_training_data, without_rows
 
 
@@ -111,6 +111,12 @@ def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):
     readme.write_text(readme.read_text().replace("split: train", "split: test"))
     with pytest.raises(InputError, match="no train split"):
         load_training_data(str(folder), "bm25")
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": -2}, {"held_out_share": 1.0}, {"held_out_share": -0.1}])
+def test_a_limit_or_a_share_that_leaves_nothing_is_refused(make_dataset, wrong):
+    with pytest.raises(UsageError, match="leave nothing"):
+        load_training_data(str(make_dataset()), "bm25", **wrong)
 
 
 def test_rows_are_left_out_by_position():

@@ -7,7 +7,9 @@ from typing import Literal
 from hnhub.api.build import MakingOptions
 from hnhub.api.train import TrainOptions
 from hnhub.errors import UsageError
-from hnhub.records import METHODS, MiningOptions
+from hnhub.learn.options import DISTILLED
+from hnhub.pipeline.miners import candidate_sources
+from hnhub.records import METHODS, MiningOptions, Recipe
 from hnhub.text.options import check_options
 
 __all__ = [
@@ -107,6 +109,9 @@ def settled(
         raise UsageError("test queries, seeds or measures are missing", do="give 2 queries or more, and each seed once")
     if judged not in ("apart", "mixed"):
         raise UsageError(f"judged = {judged!r} is none of its values", do="give apart or mixed")
+    if not margin > 0:
+        raise UsageError(f"margin {margin:g} is not above 0", do="give the largest difference that does not matter")
+    _check_training(method, options, train or {})
     return Settings(
         method=method,
         llm=llm,
@@ -120,3 +125,21 @@ def settled(
         margin=margin,
         options=options,
     )
+
+
+def _check_training(method: str, options: AdaptOptions, train: TrainOptions) -> None:
+    """Raise UsageError for what would show only when the queries are paid for."""
+    if "seed" in train:
+        raise UsageError("train: a training's seed is one of seeds", do="give the number of trainings by seeds")
+    teacher = train.get("teacher", "score")
+    if train.get("loss") not in DISTILLED:
+        return
+    if teacher == "score":
+        scored = METHODS[method].graded or not METHODS[method].written
+    else:
+        recipe = Recipe(corpus="", methods=(method,), bi_encoder=options.get("bi_encoder"))
+        scored = teacher.removesuffix("_score") in candidate_sources(recipe)
+    if not scored:
+        raise UsageError(
+            f"train: loss {train['loss']!r} learns from {teacher}, and {method} has none", do="train with loss ranking"
+        )

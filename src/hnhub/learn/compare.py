@@ -20,7 +20,7 @@ from hnhub.encode.encoder import Encoder
 from hnhub.encode.memory import release
 from hnhub.encode.models import need_torch, resolve
 from hnhub.encode.presets import identity
-from hnhub.learn.compare_plan import Plan, Variant
+from hnhub.learn.compare_plan import Plan, Variant, check_plan
 from hnhub.learn.evaluate import Judged, Searcher, depth_for, evaluate, open_split, retrieve, write_evaluation
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.options import settings_for
@@ -82,6 +82,7 @@ def compare(
     `cache` keeps embeddings of models that are not trained here; `searcher` opens BM25 over a split's documents. `tests` are the
     plan's corpora where they are open already.
     """
+    check_plan(plan)
     if any(variant.run is None for variant in plan.variants.values()):
         need_torch()
     tests = tests or {

@@ -1,5 +1,6 @@
 """The plan of a comparison: a TOML file, checked as a whole before anything runs. Its form: docs/learn.md."""
 
+import itertools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hnhub.errors import InputError, UsageError
+from hnhub.learn.options import settings_for
 from hnhub.text.options import check_options
 
-__all__ = ["Plan", "PlannedCorpus", "Variant", "read_plan"]
+__all__ = ["Plan", "PlannedCorpus", "Variant", "check_plan", "read_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,3 +105,24 @@ def _check(path: Path, plan: Plan) -> None:
         raise InputError(
             f"{path}: seeds {list(plan.seeds)} must be given, each once", do="write e.g. seeds = [0, 1, 2]"
         )
+    try:
+        check_plan(plan)
+    except UsageError as error:
+        raise InputError(f"{path}: {error.what}", do=error.do) from error
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise UsageError for what would show only when some of it is trained: a margin, a setting of a training."""
+    if not plan.margin > 0:
+        raise UsageError(f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter")
+    if not 0 < plan.alpha < 1:
+        raise UsageError(f"alpha {plan.alpha:g} is no level of a test", do="give, say, 0.05")
+    for source, (name, variant) in itertools.product(plan.models.values(), plan.variants.items()):
+        given = {**plan.train, **variant.train}
+        if "seed" in given:
+            raise UsageError("train: a training's seed is one of seeds", do="write e.g. seeds = [0, 1, 2]")
+        if variant.dataset:
+            try:
+                settings_for(source, **given)
+            except UsageError as error:
+                raise UsageError(f"variants.{name}: {error.what}", do=error.do) from error

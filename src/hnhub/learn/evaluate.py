@@ -4,6 +4,7 @@ judged(corpus folder, split) -> retrieve(searcher, ...) or read_run(...) -> eval
 """
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ __all__ = [
     "split_of",
     "write_evaluation",
 ]
+
+log = logging.getLogger(__name__)
 
 
 class Searcher(Protocol):
@@ -234,9 +237,16 @@ def _allowed(run: Run, queries: Judged) -> Run:
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Write `evaluation.json`, `scores.parquet` (per query) and `run.trec` into `folder`."""
+    """Write `evaluation.json`, `scores.parquet` (per query) and `run.trec` into `folder`.
+
+    Where an id holds white space (a file's name, say) there is no `run.trec`, and a warning says so: the figures do not need it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     evaluation.to_frame().write_parquet(folder / "scores.parquet")
-    write_run(folder / "run.trec", evaluation.run, tag=evaluation.model)
+    try:
+        write_run(folder / "run.trec", evaluation.run, tag=evaluation.model)
+    except InputError:
+        corpus = evaluation.judged.corpus
+        log.warning("%s on %s: is kept without run.trec, since ids hold white space", evaluation.model, corpus)
     text = json.dumps(evaluation.as_json(), indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(folder / "evaluation.json", text + "\n")

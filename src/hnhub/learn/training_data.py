@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from hnhub.corpus.hub import newest_revision
-from hnhub.errors import InputError, ServiceError
+from hnhub.errors import InputError, ServiceError, UsageError
 from hnhub.home import home
 from hnhub.learn.scored_rows import scored_rows
 from hnhub.progress import no_bars
@@ -73,9 +73,14 @@ def load_training_data(
     With `distil` rows are made of the `<config>-scored` config, with its column `teacher` as labels (`hnhub.learn.scored_rows`):
     `candidates` passages of each query, or its chosen negatives. Where the dataset has no dev
     split, `held_out_share` of the queries are carved out of train. `limit` draws that many training rows. Both draws
-    depend on `seed` and the query alone. Raises InputError if the dataset or its train split can't be had, ServiceError if
+    depend on `seed` and the query alone. Raises UsageError for a limit or a share that leaves nothing, InputError if the dataset or its train split can't be had, ServiceError if
     the Hub doesn't answer.
     """
+    if (limit is not None and limit < 1) or not 0 <= held_out_share < 1:
+        raise UsageError(
+            f"{limit} rows to train on and a share of {held_out_share:g} held out leave nothing",
+            do="give 1 row or more, and a share from 0 to below 1",
+        )
     folder = Path(dataset).expanduser()
     wanted = f"{config}-scored" if distil else config
     if folder.is_dir():
