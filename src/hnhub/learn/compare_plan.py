@@ -114,7 +114,9 @@ def _check(path: Path, plan: Plan) -> None:
 def check_plan(plan: Plan) -> None:
     """Raise UsageError for what would show only when some of it is trained: a margin, a setting of a training."""
     if not plan.margin > 0:
-        raise UsageError(f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter")
+        raise UsageError(
+            f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter"
+        )
     if not 0 < plan.alpha < 1:
         raise UsageError(f"alpha {plan.alpha:g} is no level of a test", do="give, say, 0.05")
     for source, (name, variant) in itertools.product(plan.models.values(), plan.variants.items()):
