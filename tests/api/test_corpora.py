@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -41,6 +42,7 @@ FORMS: dict[str, Callable[[Path], Any]] = {
     "Dataset": lambda _: datasets.Dataset.from_list(ROWS),
     "selected Dataset": lambda _: datasets.Dataset.from_list([*ROWS[::-1], {"_id": "z"}]).select([2, 1, 0]),
     "IterableDataset": lambda _: datasets.Dataset.from_list(ROWS).to_iterable_dataset(),
+    "by id": lambda _: {row["_id"]: {"title": row["title"], "text": row["text"]} for row in ROWS},
     "other names": lambda _: [{"id": r["_id"], "title": r["title"], "passage": r["text"], "more": 1} for r in ROWS],
     "jsonl": jsonl,
     "csv": csv,
@@ -113,6 +115,7 @@ def test_a_folder_a_path_and_a_name(made: Path, monkeypatch: pytest.MonkeyPatch)
         ([{"_id": "a", "text": "x"}, {"_id": "a", "text": "y"}], "document 1: id 'a' stands there already", InputError),
         ([["x"]], "document 0: is a list", InputError),
         (["\ud83d"], "document 0 is no valid Unicode", InputError),
+        ({"a": None}, "document 'a': is a NoneType", InputError),
         (pl.DataFrame({"words": ["x"]}), "no column of texts among words", InputError),
         (datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}), "several datasets", UsageError),
         (3, "a int is no corpus", UsageError),
@@ -122,6 +125,21 @@ def test_a_folder_a_path_and_a_name(made: Path, monkeypatch: pytest.MonkeyPatch)
 def test_bad_corpora_are_refused(given: Any, words: str, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=words):
         hnhub.open_corpus(given, name="bad")
+
+
+@pytest.mark.parametrize(
+    ("query", "gain", "words"),
+    [("y", 0.5, "judged 0.5; give a whole"), ("y", "1", "judged '1'"), (None, 1, "'1' is None"), ("\ud83d", 1, "Unicode")],
+)
+def test_queries_are_texts_and_gains_whole_numbers(query: Any, gain: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        hnhub.open_corpus({"a": "x"}, queries={"1": query}, qrels={"1": {"a": gain}})
+
+
+def test_a_query_without_text_stands_in_the_ledger() -> None:
+    corpus = hnhub.open_corpus({"a": "x"}, queries={"1": " ", "2": "x"}, qrels={"1": ["a"], "2": {"a": np.int64(2)}})
+    assert dict(corpus.dropped or {}) == {"empty": 1, "empty-query": 1}
+    assert corpus.to_frame("qrels").rows() == [("test", "2", "a", 2)]
 
 
 def test_judgements_must_be_on_what_is_there(made: Path) -> None:

@@ -230,3 +230,8 @@ def test_a_dataset_that_is_replaced_is_named(tmp_path: Path, caplog: pytest.LogC
     assert replaced(PAIRS, 2) == [f"{held} other settings (negatives 3 -> 2)"]
     revision = json.loads((tmp_path / "pairs" / "corpus" / "stage.json").read_text())["revision"]
     assert replaced(PAIRS[:20], 2) == [f"{held} another corpus ({revision}, 24 documents)"]
+
+
+def test_a_corpus_that_is_no_valid_unicode_is_refused() -> None:
+    with pytest.raises(InputError, match="document 1 is no valid Unicode"):
+        hnhub.mine(PAIRS, corpus=["a text", "\ud83d"])

@@ -110,6 +110,16 @@ def test_every_promised_kind_is_read(kind: str, tmp_path: Path) -> None:
     assert "<!--" not in row["text"]
 
 
+def test_half_a_character_is_written_as_one_that_is_unknown(tmp_path: Path) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": ["Grease \ud83d daily \U0001f527."]}]
+    (folder / "a.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    assert write(tmp_path, folder, Chunking()) == []
+    [row] = map(json.loads, (tmp_path / "corpus.jsonl").read_text(encoding="utf-8").splitlines())
+    assert row["text"] == "Grease \ufffd daily \U0001f527."
+
+
 @pytest.mark.parametrize("kind", [*MAKERS, "pdf"])
 def test_a_broken_file_is_one_clear_line(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "manuals"

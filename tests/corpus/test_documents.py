@@ -1,6 +1,7 @@
 """A folder of documents as a corpus: what is read, where it is cut, ids that stay."""
 
 import itertools
+import os
 from pathlib import Path
 
 import polars as pl
@@ -97,6 +98,10 @@ def test_bad_input_names_the_file(manuals: Path, tmp_path: Path) -> None:
     (manuals / "old.txt").write_bytes("Öl".encode("latin-1"))
     with pytest.raises(InputError, match=r"old\.txt: can't be read as UTF-8"):
         corpus(manuals, tmp_path / "out")
+    (manuals / "old.txt").unlink()
+    Path(os.fsdecode(os.fsencode(manuals) + b"/caf\xe9.txt")).write_text("Coffee.", encoding="utf-8")
+    with pytest.raises(InputError, match=r"caf\\xe9\.txt: the file's name is not UTF-8; rename it"):
+        corpus(manuals, tmp_path / "out2")
     with pytest.raises(UsageError, match="--chunk-tokens"):
         Chunking(3)
     with pytest.raises(UsageError, match="only documents of your own are cut"):
@@ -206,6 +211,9 @@ def test_texts_in_python_are_cut_if_asked(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not facts_of(whole.folder)["chunked"]
     with pytest.raises(UsageError, match="open_corpus"):
         source_of(cut, chunk_tokens=64)
+    twice = open_corpus([PROSE, "Short.", PROSE], chunk_tokens=64, chunk_overlap=0.25)
+    assert twice.documents == cut.documents
+    assert twice.dropped == {"duplicate": 1}
 
 
 def pdf(text: str) -> bytes:

@@ -118,6 +118,11 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "CSV with an open quote": (_csv('id,text\n1,"open\n'), r"corpus\.csv: line 2: is not CSV"),
     "CSV short line": (_csv('id,text\n1,"two\nlines"\n2\n'), r"corpus\.csv: line 4: has 1 columns, not 2"),
+    "a shard is missing": (
+        lambda folder: (folder / "corpus.jsonl").rename(folder / "corpus-00001-of-00002.jsonl"),
+        r"corpus-00000-of-00002: missing \(1 of 2 shards are there\)",
+    ),
+    "excluded.jsonl broken": (_write("excluded.jsonl", "d1\n"), r"excluded\.jsonl: line 1: is not JSON"),
     "columns.toml broken": (_write("columns.toml", "[documents"), r"columns\.toml: is not TOML"),
     "columns.toml unknown": (
         _write("columns.toml", '[documents]\nname = "x"\n'),

@@ -171,6 +171,14 @@ def test_validation_is_dev(folder: Path, load: Load) -> None:
     assert facts["counts"]["qrels"] == {"dev": 1, "test": 2}
 
 
+def test_splits_in_several_formats_are_all_read(folder: Path, load: Load) -> None:
+    (folder / "qrels" / "test.tsv").unlink()
+    (folder / "qrels" / "test.jsonl").write_text('{"query-id": "q1", "corpus-id": "d1", "score": 1}\n', encoding="utf-8")
+    (folder / "qrels" / "train.jsonl").write_text("read in its first format alone", encoding="utf-8")
+    facts, _ = load(folder)
+    assert facts["counts"]["qrels"] == {"train": 1, "test": 1}, "a test split that is not seen is trained on"
+
+
 def test_numbers_as_ids(folder: Path, load: Load) -> None:
     (folder / "corpus.jsonl").write_text('{"_id": 7, "text": "seven"}\n', encoding="utf-8")
     (folder / "qrels" / "train.tsv").unlink()
@@ -243,7 +251,9 @@ def test_identity_follows_the_content(folder: Path) -> None:
     moved = folder.rename(folder.with_name("moved"))
     assert resolve("small", moved).identity() == before
     (moved / "columns.toml").write_text("", encoding="utf-8")
-    assert resolve("small", moved).identity() != before
+    assert (mapped := resolve("small", moved).identity()) != before
+    (moved / "excluded.jsonl").write_text('{"query-id": "q1", "corpus-id": "d2"}\n', encoding="utf-8")
+    assert resolve("small", moved).identity() != mapped
 
 
 # --- killed in the middle

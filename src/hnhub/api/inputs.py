@@ -153,7 +153,7 @@ def _rows(documents: Any) -> Callable[[], Iterable[Row]]:
             raise UsageError(f"a {kind.__name__} is several datasets", do='give one split of it, e.g. found["train"]')
         return lambda: _dataset_rows(documents)
     if isinstance(documents, Mapping):
-        return lambda: ((str(key), "", text) for key, text in documents.items())
+        return lambda: ((str(key), *_row(repr(key), document)[1:]) for key, document in documents.items())
     if isinstance(documents, Sequence):
         return lambda: (_row(number, document) for number, document in enumerate(documents))
     raise UsageError(
@@ -168,18 +168,18 @@ def _dataset_rows(dataset: Any) -> Iterable[Row]:
         yield from frame_rows(frame, "the Dataset")
 
 
-def _row(number: int, document: object) -> Row:
+def _row(which: int | str, document: object) -> Row:
     if isinstance(document, str):
         return "", "", document
     if not isinstance(document, Mapping):
-        raise InputError(f"document {number}: is a {type(document).__name__}", do="give a text or a dict with a text")
+        raise InputError(f"document {which}: is a {type(document).__name__}", do="give a text or a dict with a text")
     found = {
         column: next((document[name] for name in names if document.get(name) is not None), None)
         for column, names in ACCEPTED["documents"].items()
     }
     if found["text"] is None:
         raise InputError(
-            f"document {number}: has no text among {', '.join(map(str, document)) or 'no keys'}",
+            f"document {which}: has no text among {', '.join(map(str, document)) or 'no keys'}",
             do=f"name it {', '.join(ACCEPTED['documents']['text'])}",
         )
     document_id, title, text = ("" if found[key] is None else str(found[key]) for key in ("id", "title", "text"))

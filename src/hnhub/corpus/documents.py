@@ -6,6 +6,7 @@ other (`hnhub.records.parent_of`).
 
 import itertools
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -73,9 +74,15 @@ def tokens(text: str) -> int:
 
 
 def files(folder: Path) -> list[Path]:
-    """Every file below the folder but hidden ones, by its path."""
+    """Every file below the folder but hidden ones, by its path. Raises InputError for a name that is no Unicode, and so no id."""
     found = (path for path in folder.rglob("*") if path.is_file())
     visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    for path in visible:
+        try:
+            str(path.relative_to(folder)).encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise InputError(f"{shown}: the file's name is not UTF-8", do="rename it") from error
     return sorted(visible, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -281,7 +288,7 @@ def _converted(path: Path) -> str:
         reader.register_converter(getattr(converters, f"{name}Converter")())
     try:
         with warnings.catch_warnings(action="ignore"):  # of parsers to those who call them
-            return _SLIDE.sub("", str(reader.convert_local(path).markdown))
+            text = _SLIDE.sub("", str(reader.convert_local(path).markdown))
     except Exception as error:  # its converters raise whatever their parsers raise
         attempts = (error.attempts if isinstance(error, FileConversionException) else None) or []
         cause = next((attempt.exc_info[1] for attempt in attempts if attempt.exc_info), error)
@@ -290,3 +297,5 @@ def _converted(path: Path) -> str:
             raise MissingExtra(f"{path}: what reads {kind}", extra="documents") from error
         reason = (str(cause).splitlines() or [""])[0] or type(cause).__name__
         raise InputError(f"{path}: can't be read as {kind} ({reason})", do="mend or delete it") from error
+    # Halves of characters, which some PDFs' tables of glyphs hold, are nothing that can be written.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -5,6 +5,7 @@ the list, and whatever else is there.
 """
 
 import hashlib
+import numbers
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -25,7 +26,7 @@ from hnhub.records import Drop
 from hnhub.schema import DOCUMENTS, LEDGER, QRELS, QUERIES
 from hnhub.stages import canonical_json, fingerprint, run_stage, waiting_lock
 
-__all__ = ["checked_rows", "content_id", "file_rows", "frame_rows", "open_given"]
+__all__ = ["checked_rows", "content_id", "file_rows", "frame_rows", "open_given", "rows_sha256"]
 
 _STAGE = "corpus"
 _CODE_VERSION = 1
@@ -51,22 +52,18 @@ def open_given(
 ) -> Corpus:
     """Keep a corpus that is given, once for the same content, below `home()`, and open it.
 
-    `rows` is called twice, so that nothing need be held. With `chunking` each is cut, and the chunks' ids are `<id>#<n>`. Empty documents and repeated ones (equal title and text, no id) go to
-    the ledger. Raises InputError for an id that two documents share, a judgement on what is not there, or nothing at all.
+    `rows` is called twice, so that nothing need be held. With `chunking` each is cut, and the chunks' ids are `<id>#<n>`. Empty
+    documents and repeated ones (equal title and text, no id), and queries without text, go to the ledger. Raises InputError for an
+    id that two documents share, a query that is no text, a judgement that is no whole number or on what is not there, or
+    nothing at all.
     """
-    total = hashlib.sha256()
-    for number, row in enumerate(rows()):
-        try:
-            total.update(canonical_json(row).encode())
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{name or 'corpus'}: document {number} is no valid Unicode ({error.reason})", do="mend its text"
-            ) from error
+    asked = _checked_queries(name or "corpus", queries or {})
+    gains = _checked_gains(name or "corpus", qrels or {})
     parts = {
-        "given": total.hexdigest(),
+        "given": rows_sha256(name or "corpus", rows()),
         "code": _CODE_VERSION,
-        "queries": dict(queries or {}),
-        "qrels": {query: dict(found) for query, found in (qrels or {}).items()},
+        "queries": asked,
+        "qrels": gains,
         "split": split,
         "name": name,
     }
@@ -76,10 +73,7 @@ def open_given(
     name = name or f"given-{key[:8]}"
 
     def make(out: Path, _: Path) -> dict[str, Any]:
-        passages = rows() if chunking is None else _chunks(rows(), chunking)
-        made = _make(
-            out, name, passages, queries=queries or {}, qrels=qrels or {}, split=split, cut=chunking is not None
-        )
+        made = _make(out, name, rows(), queries=asked, qrels=gains, split=split, chunking=chunking)
         return {**made, "revision": f"given-{key[:16]}", "source": {"name": name, "given": key}}
 
     parent = home() / "corpora"
@@ -87,6 +81,14 @@ def open_given(
     with waiting_lock(parent, place.name):
         record = run_stage(place, parts, make)
     return opened(place, record, Source(name, None, given=place))
+
+
+def rows_sha256(name: str, rows: Iterable[Row]) -> str:
+    """SHA-256 (hex) of documents in their order. Raises InputError for one that is no valid Unicode."""
+    total = hashlib.sha256()
+    for number, row in enumerate(rows):
+        total.update(_encoded(row, f"{name}: document {number}"))
+    return total.hexdigest()
 
 
 def file_rows(path: Path) -> Iterator[Row]:
@@ -123,19 +125,19 @@ def _make(
     queries: Mapping[str, str],
     qrels: Mapping[str, Mapping[str, int]],
     split: str,
-    cut: bool,
+    chunking: Chunking | None,
 ) -> dict[str, Any]:
     drops: list[Drop] = []
     known: set[str] = set()
     with DocumentWriter(out / "documents.parquet") as writer:
-        for part in _batches(checked_rows(rows, known, drops, name)):
+        kept = checked_rows(rows, known if chunking is None else set(), drops, name)
+        for part in _batches(kept if chunking is None else _chunks(kept, chunking)):
+            known.update(document_id for document_id, *_ in part)
             writer.write(pl.DataFrame(part, schema=DOCUMENTS, orient="row"))
         documents = writer.rows
     if not documents:
         raise InputError(f"{name}: holds no document with a title or a text", do="give some")
-    judgements = [
-        (split, query, document, int(gain)) for query, found in qrels.items() for document, gain in found.items()
-    ]
+    judgements = [(split, query, document, gain) for query, found in qrels.items() for document, gain in found.items()]
     for _, query, document, _gain in judgements:
         if query not in queries:
             raise InputError(f"{name}: query {query!r} is judged and not among the queries", do="give its text")
@@ -143,26 +145,64 @@ def _make(
             raise InputError(
                 f"{name}: document {document!r} is judged and not in the corpus", do="give it, with its id"
             )
-    asked = [(split if qrels.get(query) else "unjudged", query, text) for query, text in queries.items()]
+    blank = {query for query, text in queries.items() if not text.strip()}
+    drops += [Drop(_STAGE, "empty", query_id=query, detail="no text") for query in queries if query in blank]
+    drops += [
+        Drop(_STAGE, "empty-query", query_id=query, document_id=document, detail=f"judgement in {split}")
+        for _, query, document, _gain in judgements
+        if query in blank
+    ]
+    judgements = [row for row in judgements if row[1] not in blank]
+    asked = [
+        (split if qrels.get(query) else "unjudged", query, text)
+        for query, text in queries.items()
+        if query not in blank
+    ]
     write_table(out / "queries.parquet", pl.DataFrame(asked, schema=QUERIES, orient="row"))
     write_table(out / "qrels.parquet", pl.DataFrame(judgements, schema=QRELS, orient="row"))
     write_table(out / "ledger.parquet", pl.DataFrame([asdict(drop) for drop in drops], schema=LEDGER))
     return {
         "corpus": name,
         "licence": "unknown",
-        "chunked": cut and several_files(known),
+        "chunked": chunking is not None and several_files(known),
         "counts": {"documents": documents, "queries": dict(Counter(row[0] for row in asked)), "qrels": len(judgements)},
         "dropped": dict(sorted(Counter(drop.reason for drop in drops).items())),
     }
 
 
 def _chunks(rows: Iterable[Row], chunking: Chunking) -> Iterator[Row]:
-    for given, title, text in rows:
-        chunks = chunk_document(given or content_id(title, text), text, chunking, title)
+    for document_id, title, text in rows:
+        chunks = chunk_document(document_id, text, chunking, title)
         if not chunks:
-            yield given, title, text  # whose lack of text the ledger tells
+            yield document_id, title, text  # a title alone
         for chunk in chunks:
             yield chunk.document_id, chunk.title, chunk.text
+
+
+def _encoded(value: object, what: str) -> bytes:
+    try:
+        return canonical_json(value).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what} is no valid Unicode ({error.reason})", do="mend its text") from error
+
+
+def _checked_queries(name: str, queries: Mapping[str, str]) -> dict[str, str]:
+    for query_id, text in queries.items():
+        if not (isinstance(query_id, str) and isinstance(text, str)):
+            raise InputError(f"{name}: query {query_id!r} is {text!r:.60}", do="give id and text as strings")
+        _encoded([query_id, text], f"{name}: query {query_id!a}")
+    return dict(queries)
+
+
+def _checked_gains(name: str, qrels: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    for query_id, judged in qrels.items():
+        for document_id, gain in judged.items():
+            if not isinstance(gain, numbers.Real) or gain % 1:
+                raise InputError(
+                    f"{name}: query {query_id!r} and document {document_id!r} are judged {gain!r}",
+                    do="give a whole number",
+                )
+    return {query_id: {one: int(gain) for one, gain in judged.items()} for query_id, judged in qrels.items()}
 
 
 def checked_rows(rows: Iterable[Row], known: set[str], drops: list[Drop], name: str) -> Iterator[Row]:

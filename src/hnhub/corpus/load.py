@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 
 from hnhub.corpus import documents, hub, pydocs
 from hnhub.corpus.catalog import CATALOG, find
-from hnhub.corpus.convert import UNJUDGED, convert
+from hnhub.corpus.convert import ACCEPTED, UNJUDGED, convert
 from hnhub.corpus.documents import Chunking
 from hnhub.corpus.layout import Layout, find_layout, has_tables
 from hnhub.corpus.parquet import write_table
 from hnhub.corpus.parts import EXCLUDED, find_part, patterns_of
 from hnhub.corpus.spec import CorpusSpec
+from hnhub.corpus.tables import Column, read_blocks
 from hnhub.errors import InputError, UsageError
 from hnhub.home import home
 from hnhub.records import Drop
@@ -73,10 +74,13 @@ class Source:
                 files = [*layout.files(), *_excluded(layout)]
                 identity["files"] = {f"{i} {path.name}": file_sha256(path) for i, path in enumerate(files)}
         elif self.folder is not None:
-            files = documents.files(self.folder) if self.chunking else find_layout(self.folder).files()
             if self.chunking:
+                files = documents.files(self.folder)
                 identity["chunking"] = asdict(self.chunking)
                 identity["cut"] = documents.CUT_VERSION
+            else:
+                layout = find_layout(self.folder)
+                files = [*layout.files(), *_excluded(layout)]
             identity["files"] = {path.relative_to(self.folder).as_posix(): file_sha256(path) for path in files}
         elif self.given is not None:
             identity["given"] = self.given_record().facts["revision"]
@@ -236,9 +240,10 @@ def _excluded(layout: Layout) -> list[Path]:
 
 def _write_excluded(out: Path, layout: Layout) -> None:
     for path in _excluded(layout):
-        schema = {"query-id": pl.String, "corpus-id": pl.String}
-        pairs = pl.read_ndjson(path, schema=schema) if path.stat().st_size else pl.DataFrame(schema=schema)
-        write_table(out / "excluded.parquet", pairs.rename({"query-id": "query_id", "corpus-id": "document_id"}))
+        columns = [Column(name, ACCEPTED["qrels"][name]) for name in ("query_id", "document_id")]
+        pairs = [pl.DataFrame(schema={column.name: pl.String for column in columns})]
+        pairs += [pl.DataFrame(block.rows) for block in read_blocks(path, columns)]
+        write_table(out / "excluded.parquet", pl.concat(pairs))
 
 
 def _revision(source: Source, identity: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hnhub.corpus.given import Row, checked_rows, content_id
+from hnhub.corpus.given import Row, checked_rows, content_id, rows_sha256
 from hnhub.corpus.load import Source
 from hnhub.corpus.opened import Corpus, opened
 from hnhub.corpus.parquet import DocumentWriter, write_table
@@ -65,10 +65,7 @@ def open_pairs(
     if isinstance(documents, Corpus):
         parts["corpus"] = [documents.name, documents.revision]
     elif documents is not None:
-        rows = hashlib.sha256()
-        for row in documents():
-            rows.update(canonical_json(row).encode())
-        parts["corpus"] = rows.hexdigest()
+        parts["corpus"] = rows_sha256(name or "corpus", documents())
     key = fingerprint(parts)
     called = name or f"pairs-{key[:8]}"
     given = _rows_of(documents) if isinstance(documents, Corpus) else documents
