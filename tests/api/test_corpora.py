@@ -129,7 +129,12 @@ def test_bad_corpora_are_refused(given: Any, words: str, kind: type[Exception]) 
 
 @pytest.mark.parametrize(
     ("query", "gain", "words"),
-    [("y", 0.5, "judged 0.5; give a whole"), ("y", "1", "judged '1'"), (None, 1, "'1' is None"), ("\ud83d", 1, "Unicode")],
+    [
+        ("y", 0.5, "judged 0.5; give a whole"),
+        ("y", "1", "judged '1'"),
+        (None, 1, "'1' is None"),
+        ("\ud83d", 1, "Unicode"),
+    ],
 )
 def test_queries_are_texts_and_gains_whole_numbers(query: Any, gain: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):

@@ -173,7 +173,9 @@ def test_validation_is_dev(folder: Path, load: Load) -> None:
 
 def test_splits_in_several_formats_are_all_read(folder: Path, load: Load) -> None:
     (folder / "qrels" / "test.tsv").unlink()
-    (folder / "qrels" / "test.jsonl").write_text('{"query-id": "q1", "corpus-id": "d1", "score": 1}\n', encoding="utf-8")
+    (folder / "qrels" / "test.jsonl").write_text(
+        '{"query-id": "q1", "corpus-id": "d1", "score": 1}\n', encoding="utf-8"
+    )
     (folder / "qrels" / "train.jsonl").write_text("read in its first format alone", encoding="utf-8")
     facts, _ = load(folder)
     assert facts["counts"]["qrels"] == {"train": 1, "test": 1}, "a test split that is not seen is trained on"
