@@ -97,6 +97,8 @@ def test_a_verdict_on_two_evaluations(made: Path) -> None:
 def test_wrong_calls_are_refused_before_work(made: Path, static_model: str) -> None:
     with pytest.raises(UsageError, match="give both"):
         hnhub.evaluate("bm25", made, config="bm25")
+    with pytest.raises(UsageError, match="measure 'nDGC@10': measure not found"):
+        hnhub.evaluate("bm25", "./nowhere", measures=["nDGC@10"])
     with pytest.raises(UsageError, match="a SentenceTransformer is no CrossEncoder"):
         hnhub.evaluate("bm25", made, rerank=SentenceTransformer(static_model, device="cpu"))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a int is no SentenceTransformer"):

@@ -97,6 +97,7 @@ def modules():
         ("base = {{}}", "base = 1", "variants.base: is not a table"),
         ("margin = 0.05", "margin =", "can't be read as TOML"),
         ("margin = 0.05", 'margin = "small"', "margin = 'small' is of the wrong kind; give a number"),
+        ("nDCG@10", "nDGC@10", "measure 'nDGC@10': measure not found"),
         ("seeds = [0, 1]", "seeds = 3", "seeds = 3 is of the wrong kind; give a list"),
         ("seeds = [0, 1]", 'seeds = ["a"]', "is of the wrong kind"),
         ("margin = 0.05", 'test = "z"', "test = 'z'"),

@@ -1,4 +1,5 @@
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnhub.errors import InputError, UsageError
-from hnhub.learn.metrics import score
+from hnhub.learn.metrics import check_measures, score
 from hnhub.learn.runs import run_of_mapping
 
 MEASURES = {
@@ -120,6 +121,12 @@ def test_other_measures_come_from_ir_measures():
         expected = {m.query_id: m.value for m in ir_measures.iter_calc([ir_measures.parse_measure(name)], qrels, run)}
         np.testing.assert_allclose(found.values[name], [expected.get(q, 0.0) for q in qrels], atol=1e-6, err_msg=name)
     assert list(found.values) == names
+
+
+@pytest.mark.parametrize("name", ["nDGC@10", "P", "P(rell=2)@5", "P(rel=2", "nDCG@10.5", "alpha_nDCG@10", ""])
+def test_what_nothing_computes_is_refused_before_work(name: str) -> None:
+    with pytest.raises(UsageError, match=f"measure {re.escape(repr(name))}: .+; use e.g. nDCG@10"):
+        check_measures(["nDCG@10", "P(rel=2)@5", name])
 
 
 def test_an_unknown_measure_and_no_judgements_are_refused():

@@ -7,6 +7,7 @@ from typing import Literal
 from hnhub.api.build import MakingOptions
 from hnhub.api.train import TrainOptions
 from hnhub.errors import UsageError
+from hnhub.learn.metrics import check_measures
 from hnhub.learn.options import DISTILLED
 from hnhub.pipeline.miners import candidate_sources
 from hnhub.records import METHODS, MiningOptions, Recipe
@@ -107,6 +108,7 @@ def settled(
         )
     if test_queries < 2 or not seeds or len(set(seeds)) != len(seeds) or not measures:
         raise UsageError("test queries, seeds or measures are missing", do="give 2 queries or more, and each seed once")
+    check_measures(measures)
     if judged not in ("apart", "mixed"):
         raise UsageError(f"judged = {judged!r} is none of its values", do="give apart or mixed")
     if not margin > 0:

@@ -12,7 +12,7 @@ from hnhub.errors import UsageError
 from hnhub.home import home
 from hnhub.learn.evaluate import Evaluation, Judged, depth_for, retrieve, split_of
 from hnhub.learn.evaluate import evaluate as evaluate_run
-from hnhub.learn.metrics import DEFAULT_MEASURES
+from hnhub.learn.metrics import DEFAULT_MEASURES, check_measures
 from hnhub.learn.runs import Run, read_run, run_of_mapping
 from hnhub.progress import showing
 from hnhub.records import Precision
@@ -71,6 +71,7 @@ def evaluate(
     """
     if (trained_on is None) != (config is None):
         raise UsageError("training data is named by trained_on and config together", do="give both")
+    check_measures(measures)
     if (run is None and model != "bm25") or rerank is not None:
         need_torch()
     with showing():

@@ -232,9 +232,11 @@ def evaluate(model: str | None, corpus: str, split: str, as_json: bool, **option
     from hnhub.api.evaluate import evaluate as measure
     from hnhub.api.inputs import open_corpus
     from hnhub.learn.evaluate import write_evaluation
+    from hnhub.learn.metrics import check_measures
     from hnhub.learn.mteb_results import DEPTH, write_mteb_results
     from hnhub.learn.runs import write_run
 
+    check_measures(options["metrics"])  # before a corpus is opened
     run = options["from_run"]
     if options["mteb_results"]:
         options["depth"] = options["depth"] or DEPTH

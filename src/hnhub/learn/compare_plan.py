@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hnhub.errors import InputError, UsageError
+from hnhub.learn.metrics import check_measures
 from hnhub.learn.options import settings_for
 from hnhub.text.options import check_options
 
@@ -112,7 +113,8 @@ def _check(path: Path, plan: Plan) -> None:
 
 
 def check_plan(plan: Plan) -> None:
-    """Raise UsageError for what would show only when some of it is trained: a margin, a setting of a training."""
+    """Raise UsageError for what would show only when some of it is trained: a measure, a margin, a setting of a training."""
+    check_measures(plan.measures)
     if not plan.margin > 0:
         raise UsageError(
             f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter"

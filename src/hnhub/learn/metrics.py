@@ -18,7 +18,7 @@ import numpy.typing as npt
 from hnhub.errors import InputError, MissingExtra, UsageError
 from hnhub.learn.runs import Run
 
-__all__ = ["DEFAULT_MEASURES", "Hits", "Scores", "find_hits", "score"]
+__all__ = ["DEFAULT_MEASURES", "Hits", "Scores", "check_measures", "find_hits", "score"]
 
 DEFAULT_MEASURES = ("nDCG@10", "P@10", "Recall@100")
 """The paper's."""
@@ -83,11 +83,16 @@ def score(
     if not qrels:
         raise InputError("no judged query", do="choose a split with judgements")
     native = {measure: parsed for measure in measures if (parsed := _parse(measure))}
-    others = [measure for measure in measures if measure not in native]
+    others = _others(measures)
     values = _score_others(qrels, run, others) if others else {}
     hits = find_hits(qrels, run)
     values |= {measure: _FUNCTIONS[name](hits, cutoff) for measure, (name, cutoff) in native.items()}
     return Scores(hits.query_ids, {measure: values[measure] for measure in measures})
+
+
+def check_measures(measures: Sequence[str]) -> None:
+    """Before any work: raises UsageError for an unknown measure, MissingExtra if one takes ir_measures, which is not installed."""
+    _others(measures)
 
 
 def find_hits(qrels: Mapping[str, Mapping[str, int]], run: Run | Mapping[str, Mapping[str, float]]) -> Hits:
@@ -208,25 +213,39 @@ def _parse(measure: str) -> tuple[str, int | None] | None:
     return name, int(match[2]) if match[2] else None
 
 
-def _score_others(
-    qrels: Mapping[str, Mapping[str, int]], run: Run | Mapping[str, Mapping[str, float]], names: Sequence[str]
-) -> dict[str, Floats]:
+def _others(measures: Sequence[str]) -> dict[str, Any]:
+    """Those that are not ours, as ir_measures has them."""
+    names = [measure for measure in measures if not _parse(measure)]
+    if not names:
+        return {}
     try:
         import ir_measures
     except ImportError:
         raise MissingExtra(f"ir_measures, which computes {', '.join(names)},", extra="measures") from None
+    found = {}
+    for name in names:
+        head = re.split(r"[@(]", name)[0]
+        why = "nothing that is installed computes it"
+        try:
+            found[name] = ir_measures.parse_measure(name.replace(head, _IR_MEASURES.get(head, head), 1))
+            known = ir_measures.DefaultPipeline.supports(found[name])
+        except (ValueError, NameError, AttributeError, LookupError, TypeError, AssertionError) as error:
+            known, why = False, str(error)
+        if not known:
+            raise UsageError(f"measure {name!r}: {why}", do="use e.g. nDCG@10, or a name that ir_measures computes")
+    return found
+
+
+def _score_others(
+    qrels: Mapping[str, Mapping[str, int]], run: Run | Mapping[str, Mapping[str, float]], measures: Mapping[str, Any]
+) -> dict[str, Floats]:
+    import ir_measures
+
     numbers = {query_id: i for i, query_id in enumerate(qrels)}
     mapping = run.as_mapping() if isinstance(run, Run) else run
     values = {}
-    for name in names:
-        head = re.split(r"[@(]", name)[0]
+    for name, measure in measures.items():
         values[name] = np.zeros(len(qrels))
-        try:
-            measure = ir_measures.parse_measure(name.replace(head, _IR_MEASURES.get(head, head), 1))
-            for result in ir_measures.iter_calc([measure], qrels, mapping):
-                values[name][numbers[result.query_id]] = result.value
-        except (ValueError, NameError, AttributeError) as error:
-            raise UsageError(
-                f"measure {name!r}: {error}", do="use e.g. nDCG@10, or a name that ir_measures computes"
-            ) from error
+        for result in ir_measures.iter_calc([measure], qrels, mapping):
+            values[name][numbers[result.query_id]] = result.value
     return values
