@@ -121,6 +121,15 @@ def test_what_is_there_is_shown_and_taken_out(place: Path, tmp_path: Path, monke
     assert list_cache() == []
 
 
+def test_what_a_killed_prune_has_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path))
+    for folder in (tmp_path / "bm25" / ".index.gone", tmp_path / "bm25" / "index"):
+        folder.mkdir(parents=True)
+        (folder / "terms").write_bytes(b"x")
+    assert [entry.path.name for entry in prune_cache()] == ["index"]
+    assert list((tmp_path / "bm25").iterdir()) == []
+
+
 def test_the_journal_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HNHUB_HOME", str(tmp_path))
     (tmp_path / "journal.sqlite").write_bytes(b"x" * 10)

@@ -1,10 +1,11 @@
 """Release plans: what they may say, what they become, and a release that fails half way and is given again."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from hnhub.api.release import Item, read_release, release, summary
+from hnhub.api.release import Item, Release, read_release, release, summary
 from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.push import Pushed, Target
 from hnhub.publish.push_plan import PushPlan
@@ -44,6 +45,19 @@ def test_a_plan_becomes_builds_and_targets(tmp_path: Path) -> None:
     assert second.target.tag == "v1.0.0"
     assert "queries" not in second.options
     assert read_release(write(tmp_path, PLAN)).items(["local"])[0].options["endpoint"] == ["local"]
+
+
+@pytest.mark.parametrize(
+    ("corpora", "name", "words"),
+    [
+        (["one/x", "two/x"], "{corpus}", "one/x and two/x would go to one repository, a/x"),
+        (["a b", "a-b"], "{corpus}", "one repository, a/a-b"),
+        (["x"], "{corpus}-{method}", "'a/x-{method}' is not the name of a repository"),
+    ],
+)
+def test_a_name_that_no_repository_can_have_or_two_is_refused(corpora: list[str], name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        Release("a", corpora, methods=["bm25"], name=name).items()
 
 
 @pytest.mark.parametrize(

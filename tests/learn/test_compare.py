@@ -6,8 +6,9 @@ import torch
 
 from hnhub.errors import InputError
 from hnhub.learn import compare
-from hnhub.learn.compare_plan import read_plan
+from hnhub.learn.compare_plan import Plan, PlannedCorpus, Variant, read_plan
 from hnhub.learn.report import card_rows, render_results
+from hnhub.learn.runs import run_of_mapping, write_run
 from hnhub.learn.train import train_stage
 
 PLAN = """
@@ -84,6 +85,18 @@ def test_a_training_begins_with_nothing_of_those_before_it(things, static_model,
 def modules():
     """How many parts of models there are, reachable or not."""
     return sum(issubclass(type(one), torch.nn.Module) for one in gc.get_objects())
+
+
+def test_only_the_corpus_is_put_into_a_name(things, tmp_path):
+    write_run(
+        tmp_path / "{v}-things.trec",
+        run_of_mapping({q: dict.fromkeys(d, 1.0) for q, d in things.qrels.items()}),
+        tag="x",
+    )
+    given = Variant(run=str(tmp_path / "{v}-{corpus}.trec"))
+    plan = Plan(corpora={"things": PlannedCorpus()}, models={"m": "m"}, variants={"base": given}, baseline="base")
+    found = compare.compare(plan, tmp_path / "out", tmp_path, lambda test: None, tests={"things": things})
+    assert found["comparisons"][0]["parts"]["all"]["means"]["nDCG@10"]["base"]["mean"] == 1.0
 
 
 @pytest.mark.parametrize(

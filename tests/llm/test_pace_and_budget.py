@@ -54,6 +54,12 @@ def test_latency_collapse_lowers_the_limit():
     assert pace.limit < 64
 
 
+def test_every_limit_that_is_set_is_named():
+    told = str(Budget(max_tokens=500, max_cost=0.25).reached())
+    assert told.startswith("the limit of 500 tokens or a cost of 0.25 would be passed by the next request")
+    assert "limit of a cost of 0.25 would" in str(Budget(max_cost=0.25).reached())
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.integers(1, 100), st.floats(0, 1)), max_size=60), st.integers(0, 5000)
 )

@@ -85,6 +85,20 @@ def test_closing_the_iterator_keeps_answers_in_flight(tmp_path, ask_for):
         assert answers_in(tmp_path / "j.sqlite") == 1000
 
 
+@pytest.mark.parametrize("fault", ["500", "429"])
+def test_nothing_more_is_sent_for_who_has_closed_the_iterator(fault, tmp_path, ask_for):
+    def script(key: str, _: int) -> str | None:
+        return None if key.endswith("/0") else fault
+
+    with Scripted(fault=script) as server, open_model([server.url], journal=tmp_path / "j.sqlite") as model:
+        answers = model.ask(ask_for(i) for i in range(40))
+        next(answers)
+        answers.close()
+        sent = sum(server.tries.values())
+        time.sleep(1.5)
+        assert sum(server.tries.values()) == sent
+
+
 @pytest.mark.parametrize("fault", [None, "reset in mid-answer"])
 def test_budget_is_never_passed(fault, tmp_path, ask_for):
     limit = 6000

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, hnhub: Run) -> None:
     folder = write_corpus(tmp_path / "made")
     texts = [json.loads(line)["text"] for line in (folder / "corpus.jsonl").read_text().splitlines()]
-    with Scripted(text=Writer(texts), models=("one", "two")) as server:
+    write = Writer(texts)
+
+    def text(question: str, seed: int) -> str:
+        return "I can't." if zlib.crc32(question.encode()) % 4 == 0 else write(question, seed)
+
+    with Scripted(text=text, models=("one", "two")) as server:
         command = ["build", "made", "--corpus-dir", folder, "--method", "bm25", "--queries", 20, "--depth", 20,
                    "--query-style", "question=.5,keyword=.3", "--query-style", "claim=.2", "--per-passage", 2, "--query-judge",
                    "--model", "one", "--model", "two", "--endpoint", server.url, "--out", tmp_path]  # fmt: skip
         planned = hnhub("plan", *command[1:], "--json")
-        built = hnhub(*command)
+        built = hnhub(*command, "--json")
         again = hnhub(*command)
     assert planned.returncode == built.returncode == again.returncode == 0, built.stderr
     assert next(step for step in json.loads(planned.stdout)["steps"] if step["stage"] == "queries")["requests"] == 50
@@ -34,7 +40,10 @@ def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, hnhub: Run) -> No
     assert {one["model"] for one in queries["provenance"]} == {"one", "two"}
     assert json.loads((dataset / "stats.json").read_text())["stats"]["queries"]["train"]["styles"] == styles
     assert "Styles (train): claim 4, keyword 6, question 10." in (dataset / "README.md").read_text()
-    assert "query-judge" in built.stdout
+    told = json.loads(built.stdout)
+    assert set(told["model"]) == {"queries", "query-judge"}
+    (failed,) = (drop["count"] for drop in told["drops"] if drop["reason"] == "model_failure")
+    assert told["model"]["queries"]["failures"] == {"not JSON after 3 asks": failed}  # of both models
     assert hnhub("validate", dataset).returncode == 0
     assert again.stderr.count("there") == 5
 

@@ -73,6 +73,7 @@ def _remove(path: Path) -> None:
     """A folder gets another name first: nobody takes half of it for the whole."""
     if path.is_dir():
         doomed = path.with_name(f".{path.name}.gone")
+        shutil.rmtree(doomed, ignore_errors=True)  # of one who was killed
         path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
     else:

@@ -108,7 +108,8 @@ def forecast_compare(plan: Plan | Path) -> Taken:
 def _places(variant: Variant, plan: Plan) -> list[str]:
     """The training sets of a variant."""
     assert variant.dataset is not None
-    return list(dict.fromkeys(f"{variant.dataset.format(corpus=name)} {variant.config}" for name in plan.corpora))
+    places = (variant.dataset.replace("{corpus}", name) for name in plan.corpora)
+    return list(dict.fromkeys(f"{place} {variant.config}" for place in places))
 
 
 def _documents(name: str, folder: str | None, missing: list[str]) -> int | None:

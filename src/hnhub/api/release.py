@@ -62,7 +62,15 @@ class Release:
 
     def items(self, endpoints: Sequence[str] = ()) -> list["Item"]:
         """What is to be built and published, in order; `endpoints` take the place of the plan's. Raises UsageError."""
-        return [self._item(corpus, endpoints) for corpus in self.corpora]
+        items = [self._item(corpus, endpoints) for corpus in self.corpora]
+        first: dict[str, str] = {}
+        for item in items:
+            if (other := first.setdefault(item.target.repo.lower(), item.corpus)) != item.corpus:
+                raise UsageError(
+                    f"{other} and {item.corpus} would go to one repository, {item.target.repo}",
+                    do="release them by two plans, with another `name`",
+                )
+        return items
 
     def _item(self, corpus: str, endpoints: Sequence[str]) -> "Item":
         options = {"out": self.out, **(self.build or {}), **(self.corpus or {}).get(corpus, {})}
@@ -75,7 +83,7 @@ class Release:
         except UsageError as error:
             raise UsageError(f"{corpus}: {error.what}", do=error.do) from error
         slug = re.sub(r"[^\w.-]+", "-", corpus.rsplit("/", 1)[-1])
-        repo = check_repo_name(f"{self.namespace}/{self.name.format(corpus=slug)}")
+        repo = check_repo_name(f"{self.namespace}/{self.name.replace('{corpus}', slug)}")
         target = Target(repo, self.tag, self.collection, private=self.private, gated=self.gated)
         return Item(corpus, folder, checked, target)
 

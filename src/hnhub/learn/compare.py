@@ -148,7 +148,7 @@ def _trained(job: _Job, one: _Combination) -> tuple[Path, frozenset[str]]:
     own = "{corpus}" in variant.dataset
     settings = settings_for(one.source, **{**plan.train, **variant.train, "seed": one.seed})
     data = load_training_data(
-        variant.dataset.format(corpus=one.corpus),
+        variant.dataset.replace("{corpus}", one.corpus),
         variant.config,
         revision=variant.revision,
         distil=settings.scored,
@@ -210,4 +210,4 @@ def _path(folder: str | None) -> Path | None:
 
 def _run_file(one: _Combination) -> Path:
     assert one.variant.run is not None
-    return Path(one.variant.run.format(corpus=one.corpus))
+    return Path(one.variant.run.replace("{corpus}", one.corpus))

@@ -126,7 +126,8 @@ class Budget:
 
     def reached(self) -> LimitReached:
         """The error that says so."""
-        limit = f"{self.max_tokens} tokens" if self.max_tokens is not None else f"a cost of {self.max_cost}"
+        limits = (f"{self.max_tokens} tokens", self.max_tokens), (f"a cost of {self.max_cost}", self.max_cost)
+        limit = " or ".join(words for words, most in limits if most is not None)
         used = f"{self.prompt_tokens} prompt and {self.completion_tokens} completion tokens, cost {self.cost:.4f}"
         return LimitReached(
             f"the limit of {limit} would be passed by the next request ({used} so far)",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakSet
 
 from hnhub.errors import HnhubError, ServiceError
 from hnhub.llm.budget import Budget, Prices, worst_case
@@ -116,7 +117,8 @@ class Dispatcher:
         self._incoming: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._tasks: dict[asyncio.Task[None], Job] = {}
-        self._closed: set[int] = set()
+        self._closed = WeakSet[object]()
+        """Owners that were abandoned: what comes back of theirs from a retry is not sent."""
         self._alive = 0.0
         self._exhausted = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -190,8 +192,7 @@ class Dispatcher:
         self._pump()
 
     def _drop(self, owner: object) -> None:
-        self._closed.add(id(owner))
-        self._ready = deque(job for job in self._ready if job.owner is not owner)
+        self._closed.add(owner)
 
     async def _connections(self) -> Connections:
         return Connections()
@@ -203,7 +204,6 @@ class Dispatcher:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        self._closed.discard(id(owner))
 
     async def _shut(self) -> None:
         if self._timer is not None:
@@ -217,10 +217,13 @@ class Dispatcher:
     def _pump(self) -> None:
         """Send what may be sent now."""
         while self._ready and self.fatal is None:
+            job = self._ready[0]
+            if job.owner in self._closed:
+                self._ready.popleft()
+                continue
             endpoint = self._choose()
             if endpoint is None:
                 return
-            job = self._ready[0]
             if self.rate.capped and (wait := self.rate.wait(self._loop.time(), sum(job.worst))):
                 self._wake_at(self._loop.time() + wait)
                 return
@@ -389,9 +392,8 @@ class Dispatcher:
         self._write(job, endpoint, Failed(fault.reason))
 
     def _requeue(self, job: Job) -> None:
-        if id(job.owner) not in self._closed:
-            self._ready.appendleft(job)
-            self._pump()
+        self._ready.appendleft(job)
+        self._pump()
 
     def _backoff(self, times: int, longest: float = _LONGEST_WAIT) -> float:
         return min(longest, 0.1 * 2.0**times) * self._random.uniform(0.5, 1.5)

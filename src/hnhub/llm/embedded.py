@@ -109,8 +109,10 @@ class SavedPrompts:
             return {"cache_prompt": False}
         file = self._files.get(prefix)
         if file is None:
-            full = len(self._files) == _SAVED
-            file = self._files.pop(next(iter(self._files))) if full else f"{len(self._files)}.bin"
+            if len(self._files) == _SAVED:
+                del self._files[next(iter(self._files))]
+            # Not by their number: one that could not be saved has left a gap.
+            file = next(name for at in range(_SAVED) if (name := f"{at}.bin") not in self._files.values())
             messages = [{"role": message.role, "content": message.content} for message in prefix]
             body = {"messages": messages, "max_tokens": 1, "cache_prompt": False}
             await self._door.post("/v1/chat/completions", body, _READY)

@@ -1,5 +1,6 @@
 """What a build is made from, and what a stage of it is."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -70,11 +71,10 @@ class Job:
         total = self.model.totals
         for model in self.generators:
             for method, counts in model.totals.items():
-                known = total.setdefault(method, {})
-                for name, count in counts.items():
-                    known[name] = (
-                        {**known.get(name, {}), **count} if isinstance(count, dict) else known.get(name, 0) + count
-                    )
+                known = total.setdefault(method, {"failures": {}})
+                failures = Counter(known["failures"]) + Counter(counts["failures"])
+                known |= {name: known.get(name, 0) + count for name, count in counts.items() if name != "failures"}
+                known["failures"] = dict(sorted(failures.items()))
         return total
 
     @property
