@@ -82,6 +82,13 @@ def test_a_folder_without_a_record_is_the_users_own(tmp_path: Path) -> None:
     assert set(record.files) == {"data.txt"}
 
 
+def test_a_broken_file_of_the_users_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "queries.parquet").write_text("no Parquet")
+    with pytest.raises(InputError, match=r"stage/queries\.parquet: can't be read as Parquet"):
+        finished(tmp_path / "stage", {"a": 1})
+
+
 def test_a_run_folder_can_be_moved(tmp_path: Path) -> None:
     run_stage(tmp_path / "here" / "stage", {"a": 1}, write("one"))
     (tmp_path / "here").rename(tmp_path / "there")

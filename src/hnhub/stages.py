@@ -256,12 +256,17 @@ def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """A file's entry in a record: "sha256", "size", and "rows" for Parquet."""
+    """A file's entry in a record: "sha256", "size", and "rows" for Parquet. Raises InputError for Parquet that can't be read."""
     entry: dict[str, Any] = {"sha256": file_sha256(path), "size": path.stat().st_size}
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        entry["rows"] = pyarrow.parquet.read_metadata(path).num_rows
+        try:
+            entry["rows"] = pyarrow.parquet.read_metadata(path).num_rows
+        except (OSError, pyarrow.ArrowException) as error:
+            raise InputError(
+                f"{path}: can't be read as Parquet ({error})", do="put a whole file there, or delete its folder"
+            ) from error
     return entry
 
 

@@ -146,3 +146,11 @@ def test_the_command_line_does_the_same(built: hnhub.Run, tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
     assert "hard negatives by bm25" in result.stdout
     assert hnhub.open_run(tmp_path / "c").dataset("bm25", split="train").num_columns == 4
+
+
+@pytest.mark.parametrize("options", [{"negatives": 0}, {"max_percent": float("nan")}, {"max_percent": 95.0}], ids=str)
+def test_numbers_that_make_no_sense_are_refused(built: hnhub.Run, tmp_path: Path, options: dict) -> None:  # type: ignore[type-arg]
+    with pytest.raises(UsageError, match="makes no sense"):
+        hnhub.recut(built, out=tmp_path / "x", **options)
+    with pytest.raises(UsageError, match="makes no sense"):
+        hnhub.build("pydocs", out=tmp_path, queries_from="qrels", methods=["bm25"], **options)

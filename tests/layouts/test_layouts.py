@@ -167,6 +167,20 @@ def test_what_is_left_out_is_counted(dataset: Path, tmp_path: Path, caplog: pyte
     assert done.left_out == {"too_few_negatives": 12}
 
 
+@pytest.mark.parametrize("reason", ["outside_window", "not_judged"])
+def test_what_window_or_judge_did_not_offer_is_no_further_negative(tmp_path: Path, reason: str) -> None:
+    def hide(out: Path) -> None:
+        (path,) = (out / "data" / "bm25-scored").iterdir()
+        second = pl.col("position") == 2
+        frame = pl.read_parquet(path).with_columns(pl.when(second).then(pl.lit(reason)).otherwise("reason").alias("reason"))
+        frame.with_columns(pl.when(~second).then("position").alias("position")).write_parquet(path)
+
+    dataset = make_dataset(tmp_path, recipe=replace(RECIPE, negatives=1), shortfall=False, change=hide)
+    hnhub.export(dataset, tmp_path / "x", to="flag-embedding", method="bm25", negatives=5)
+    rows = [json.loads(line) for line in (tmp_path / "x" / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [len(row["neg"]) for row in rows] == [1] * 12
+
+
 def test_a_dataset_that_keeps_short_rows_has_them_in_lists(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, recipe=replace(RECIPE, on_shortfall="keep"))
     done = hnhub.export(dataset, tmp_path / "x", to="labeled-list", method="bm25")

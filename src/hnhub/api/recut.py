@@ -18,7 +18,7 @@ from hnhub.publish.facts import remeasured
 from hnhub.publish.finish import write_card
 from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
-from hnhub.records import METHODS, Recipe
+from hnhub.records import METHODS, Recipe, check_values
 from hnhub.rows.rewrite import rewrite_method
 from hnhub.stages import read_record, run_stage
 from hnhub.text.options import check_options
@@ -73,6 +73,7 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
         by: Score = options.get("by", "score")
         given: dict[str, Any] = {name: value for name, value in options.items() if name != "by"}
         recipe = replace(recipe, **given)
+        check_values(recipe)
         if not (source / "stats.json").is_file():
             raise InputError(f"{source}: has no stats.json", do="give a dataset that hnhub built")
         facts = json.loads((source / "stats.json").read_text(encoding="utf-8"))

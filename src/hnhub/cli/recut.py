@@ -28,7 +28,7 @@ __all__ = ["recut"]
 @click.option("--positives", type=click.IntRange(1), help="At most this many rows a query.")
 @click.option(
     "--max-percent",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 1, min_open=True),
     help="Drop candidates over this share of the positive's score, whatever scored them.",
 )
 @click.option("--max-margin", type=click.FloatRange(0), help="Drop candidates over the positive's score minus this.")

@@ -15,6 +15,7 @@ import polars as pl
 
 from hnhub.errors import InputError, UsageError
 from hnhub.layouts.group import Group, Passage
+from hnhub.records import NOT_OFFERED
 from hnhub.rows.assemble import distinct_positives
 from hnhub.rows.folder import Folder
 from hnhub.text.documents import Texts, wanted_ids
@@ -22,7 +23,7 @@ from hnhub.text.names import meant
 
 __all__ = ["Selection", "choose_method", "choose_splits", "read_groups"]
 
-_COLUMNS = ["query_id", "query", "document_id", "text", "label", "rank", "score", "verdict", "position"]
+_COLUMNS = ["query_id", "query", "document_id", "text", "label", "rank", "score", "verdict", "reason", "position"]
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,8 @@ def _queries(rows: pl.DataFrame, chosen: Selection) -> Iterator[tuple[str, str |
     numbered = rows.with_row_index("at")
     once = numbered["at"].is_in(distinct_positives(numbered)["at"].implode())
     taken = (pl.col("label") == 0) & pl.col("position").is_not_null()
-    further = (
-        (pl.col("label") == 0) & (pl.col("verdict") == "keep") if chosen.negatives is not None else pl.lit(value=False)
-    )
+    offered = ~pl.col("reason").is_in(NOT_OFFERED).fill_null(value=False)
+    further = (pl.col("label") == 0) & (pl.col("verdict") == "keep") & offered & (chosen.negatives is not None)
     wanted = numbered.filter(once | taken | further).sort(
         pl.col("query_id").rle_id(), pl.col("label") == 0, "position", "at", nulls_last=True
     )

@@ -1,5 +1,6 @@
 """How a decision of a recipe is asked for. It is said once, beside the field, for the command line, its help and the checks."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -39,11 +40,13 @@ def options_of(kind: type) -> Mapping[str, Option]:
 
 
 def check_values(recipe: object) -> None:
-    """Raise UsageError for a number out of its option's range."""
+    """Raise UsageError for a number out of its option's range, or for none."""
     for name, about in options_of(type(recipe)).items():
         value = getattr(recipe, name)
         if not isinstance(value, int | float):
             continue
+        if not math.isfinite(value):
+            raise UsageError(f"{name} = {value:g} makes no sense", do="give a number")
         if about.most is not None and value > about.most:
             raise UsageError(f"{name} = {value:g} makes no sense", do=f"give {about.most:g} at most")
         if about.least is not None and value < about.least:

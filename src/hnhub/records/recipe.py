@@ -106,6 +106,7 @@ class Recipe:
         "Negatives",
         "ce, --judge ce and cascade: drop candidates over this share of the positive's score.",
         above=0,
+        most=1,
     )
     """NV-Retriever's TopK-PercPos."""
     max_margin: float | None = option(
