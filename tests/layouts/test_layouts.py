@@ -172,7 +172,9 @@ def test_what_window_or_judge_did_not_offer_is_no_further_negative(tmp_path: Pat
     def hide(out: Path) -> None:
         (path,) = (out / "data" / "bm25-scored").iterdir()
         second = pl.col("position") == 2
-        frame = pl.read_parquet(path).with_columns(pl.when(second).then(pl.lit(reason)).otherwise("reason").alias("reason"))
+        frame = pl.read_parquet(path).with_columns(
+            pl.when(second).then(pl.lit(reason)).otherwise("reason").alias("reason")
+        )
         frame.with_columns(pl.when(~second).then("position").alias("position")).write_parquet(path)
 
     dataset = make_dataset(tmp_path, recipe=replace(RECIPE, negatives=1), shortfall=False, change=hide)
