@@ -211,6 +211,8 @@ def test_the_command(tmp_path: Path, hnhub: Callable[..., Any]) -> None:
     shown = hnhub("mine", path, "--negatives", 2, "--out", tmp_path / "out")
     assert "rows by bm25" in shown.stdout
     assert shown.stderr.count("there") >= 5
+    assert f"{24 * 23} candidates " in shown.stderr
+    assert f"{24 * 2} negatives of {24 * 23} candidates " in shown.stderr
     wrong = hnhub("mine", path, "--positive", "ansver")
     assert wrong.returncode == 2
     assert "did you mean 'answer'" in wrong.stderr

@@ -107,7 +107,7 @@ def test_without_a_positives_score_ce_takes_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("handling", ["drop", "keep", "fail"])
-def test_shortfall(folder: Path, handling: str) -> None:
+def test_shortfall(folder: Path, handling: str, caplog: pytest.LogCaptureFixture) -> None:
     candidates = pl.read_parquet(folder / "candidates.parquet")
     few = (pl.col("query_id") == "q1") & (pl.col("rank") > 4)
     none = pl.col("query_id") == "q4"
@@ -123,6 +123,11 @@ def test_shortfall(folder: Path, handling: str) -> None:
     assert short["detail"].to_list() == [f"2 of 4 negatives; {handling}", f"0 of 4 negatives; {handling}"]
     assert len(chosen(negatives).get("q1", [])) == (2 if handling == "keep" else 0)
     assert len(chosen(negatives)["q0"]) == 4
+    hint = {
+        "drop": "are dropped; raise --depth, ask for fewer --negatives, or keep them by --on-shortfall keep",
+        "keep": "are kept with them; raise --depth, ask for fewer --negatives",
+    }[handling]
+    assert f"bm25: 2 of 6 queries have fewer than 4 negatives and {hint}" in caplog.messages
 
 
 def test_rank_window_and_sampling(folder: Path) -> None:

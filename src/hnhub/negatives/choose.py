@@ -86,12 +86,17 @@ def make_negatives(
             short = pl.DataFrame([asdict(drop) for drop in drops], schema=list(LEDGER.names()), schema_overrides=LEDGER)
             ledger.write_table(short.to_arrow().cast(ledger_columns))
     if totals["shortfall"]:
+        dropped = recipe.on_shortfall == "drop"
         log.warning(
-            "%s: %d of %d queries have fewer than %d negatives",
+            "%s: %d of %d queries have fewer than %d negatives and are %s; %s",
             method,
             totals["shortfall"],
             totals["queries"],
             recipe.negatives,
+            "dropped" if dropped else "kept with them",
+            ("" if METHODS[method].written else "raise --depth, ")
+            + "ask for fewer --negatives"
+            + (", or keep them by --on-shortfall keep" if dropped else ""),
         )
     return _facts(method, totals, reasons, recipe)
 

@@ -69,17 +69,31 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
             with in_stage(stage.name) as used:
                 record = known or run_stage(folder / stage.name, parts, stage.make, record_name=stage.record_name)
             records[stage.name] = record
-            tell(_done(stage.name, record, used, made=known is None, seconds=time.monotonic() - started))
+            what = _held(stage.name, records)
+            tell(_done(stage.name, record, what, used, made=known is None, seconds=time.monotonic() - started))
     return records
 
 
-def _done(stage: str, record: StageRecord, used: Used, *, made: bool, seconds: float) -> Event:
-    rows = {name: file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" not in name}
-    if stage == "dataset":  # one figure will do
-        what = f"{len(rows)} tables, {sum(rows.values()):,} rows"
-    else:
-        what = ", ".join(f"{count:,} {Path(name).stem}" for name, count in rows.items())
-    done = sum(rows.values())
+def _rows(record: StageRecord) -> dict[str, int]:
+    """By table."""
+    return {name: file["rows"] for name, file in record.files.items() if "rows" in file and "ledger" not in name}
+
+
+def _held(stage: str, records: Mapping[str, StageRecord]) -> str:
+    """What a finished stage holds, in words."""
+    record, kind = records[stage], stage.partition("/")[0]
+    rows = _rows(record)
+    if kind == "candidates" and record.fingerprint != "user":  # the query's positive stands among its candidates
+        return f"{sum(rows.values()) - sum(_rows(records['queries']).values()):,} candidates"
+    if kind == "negatives" and "chosen" in record.facts:  # so do those that were not chosen
+        return f"{record.facts['chosen']:,} negatives of {record.facts['candidates']:,} candidates"
+    if kind == "dataset":  # one figure will do
+        return f"{len(rows)} tables, {sum(rows.values()):,} rows"
+    return ", ".join(f"{count:,} {Path(name).stem}" for name, count in rows.items())
+
+
+def _done(stage: str, record: StageRecord, what: str, used: Used, *, made: bool, seconds: float) -> Event:
+    done = sum(_rows(record).values())
     return Event(
         what,
         done,
