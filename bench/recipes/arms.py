@@ -28,7 +28,7 @@ class Arm:
     """Times the usual learning rate."""
     decontaminate: bool = False
     long: bool = False
-    """As many steps as `hnhub train` takes, about 120, in place of `STEPS`; static vectors alone, MiniLM would take an hour."""
+    """As many steps as `hnhub train` takes, about 120, in place of `STEPS`."""
     seeds: int = 1
     """How many at most."""
     only: str | None = None
@@ -91,6 +91,8 @@ ARMS: tuple[Arm, ...] = (
     _arm("default-merge", "together", "`default`, half of the base", **_DEFAULT, merge=0.5, seeds=3),
     _arm("default-0", "together", "`default` without hard negatives", **{**_DEFAULT, "negatives": 0}, seeds=3),
     _arm("default-1", "together", "`default` with 1 hard negative", **{**_DEFAULT, "negatives": 1}, seeds=3),
+    _arm("default-1-similar", "together", "`default` with 1 hard negative, masked too: what the base finds nearer",
+         **{**_DEFAULT, "negatives": 1}, masking="similar", seeds=3),
     _arm("default-similar", "together", "`default`, masked too: what the base finds nearer", **_DEFAULT, masking="similar", seeds=3),
     _arm("default-similar-merge", "together", "the same, half of the base", **_DEFAULT, masking="similar", merge=0.5, seeds=3),
     _arm("default-mix", "together", "`default` with `mix`", **_DEFAULT, loss="mix"),

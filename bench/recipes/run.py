@@ -132,7 +132,7 @@ def _trained(
     checked = _rows(
         corpus, arm.dataset, arm.config, arm.positives, arm.decontaminate, taught, settings.candidates, drawn
     )
-    if not arm.long or kind == "minilm":
+    if not arm.long:
         rows = checked.data.rows
         seen = rows.height if settings.positives == "all" and settings.loss != "lsepair" else rows["query"].n_unique()
         passes = STEPS[kind] * settings.batch / seen
