@@ -1,12 +1,14 @@
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from hnhub.cli.dataset import card, show, validate
-from hnhub.cli.side_by_side import WIDTH
+from hnhub.cli.side_by_side import WIDTH, Query, plain, print_queries
 from hnhub.errors import InputError, RuleBroken
 from hnhub.rows.validate import RULES
 from small_run import make_dataset
@@ -48,6 +50,20 @@ def test_show_puts_methods_side_by_side(dataset: Path) -> None:
     (head, *_) = [line for line in lines if "-- llm" in line]
     assert "-- bm25" in head
     assert any("1: generated" in line and "1: d0-1, rank 3, score 7.25" in line for line in lines)
+
+
+def test_show_cuts_no_rank_and_no_score_off() -> None:
+    negatives = [("1: customization-12, rank 1, score 5.389", "A text."), ("2: raise-1, rank 2, score 5.9", "Another.")]
+    query = Query("q", "which one", "d", "This one.", dict.fromkeys(("bm25", "dense", "ce"), negatives))
+    lines = plain([query]).splitlines()
+    assert [line for line in lines if "rank" in line or "score" in line] == [
+        "  ".join(f"{head:<32}" for _ in range(3)).rstrip()
+        for head in ("1: customization-12, rank 1,", "score 5.389", "2: raise-1, rank 2, score 5.9")
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    print_queries(console, [query])
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert f"{'score 5.389':<41}score 5.389" in shown
 
 
 def test_show_one_method(dataset: Path) -> None:

@@ -83,14 +83,18 @@ def test_ids_stay_when_a_file_is_added(manuals: Path, tmp_path: Path) -> None:
     assert parent_of("deep/notes_on-oil.txt#12") == "deep/notes_on-oil.txt"
 
 
-def test_what_gives_no_chunk_stands_in_the_ledger(manuals: Path, tmp_path: Path) -> None:
+def test_what_gives_no_chunk_stands_in_the_ledger(
+    manuals: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (manuals / "empty.txt").write_text("\n \n")
-    (manuals / "photo.png").write_bytes(b"\x89PNG")
+    for name in ("photo.png", "SCAN.PNG", "Makefile"):
+        (manuals / name).write_bytes(b"\x89PNG")
     corpus(manuals, tmp_path / "out")
+    assert caplog.messages == [f"{manuals}: files of kinds that are not read are passed over: .png 2, no suffix 1"]
     ledger = pl.read_parquet(tmp_path / "out" / "ledger.parquet")
     assert set(ledger.select("document_id", "reason").iter_rows()) == {
         ("empty.txt", "empty"),
-        ("photo.png", "unknown_format"),
+        *((name, "unknown_format") for name in ("photo.png", "SCAN.PNG", "Makefile")),
     }
 
 

@@ -1,5 +1,6 @@
 """A few queries with the negatives of every method in columns beside each other."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def _column(method: str, negatives: Sequence[tuple[str, str | None]], width: int
     """A head, and a block of lines for each negative."""
     blocks = [[f"{f'-- {method} ':-<{width}}"]]
     for head, text in negatives:
-        blocks.append([textwrap.shorten(head, width, placeholder="..."), *_folded(text, width), ""])
+        blocks.append([*_head(head, width), *_folded(text, width), ""])
     return blocks
 
 
@@ -116,6 +117,12 @@ def _beside(columns: Sequence[list[list[str]]], width: int) -> list[str]:
         cells = zip_longest(*blocks, fillvalue="")
         lines += ["  ".join(f"{cell:<{width}}" for cell in row).rstrip() for row in cells]
     return lines
+
+
+def _head(head: str, width: int) -> list[str]:
+    """Where a negative comes from, over as many lines as it takes, rank and score each in one piece."""
+    kept = re.sub(r"(?<=, )(rank|score) ", "\\1\N{NO-BREAK SPACE}", head)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(kept, width)]
 
 
 def _folded(text: str | None, width: int) -> list[str]:
@@ -153,7 +160,8 @@ def _cell(console: "Console", found: tuple[str, str | None] | None, width: int) 
     if found is None:
         return Text("")
     head, text = found
-    return Text.assemble((f"{printable(head)}\n", "dim"), _cut(console, text, width), "\n")
+    lines = "\n".join(_head(printable(head), width))
+    return Text.assemble((f"{lines}\n", "dim"), _cut(console, text, width), "\n")
 
 
 def _cut(console: "Console", text: str | None, width: int, style: str = "") -> "Text":

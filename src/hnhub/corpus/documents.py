@@ -6,9 +6,11 @@ other (`hnhub.records.parent_of`).
 
 import itertools
 import json
+import logging
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ __all__ = [
     "tokens",
     "write",
 ]
+
+log = logging.getLogger(__name__)
 
 CUT_VERSION = 2
 """Raise it when the same documents would give other chunks."""
@@ -94,6 +98,8 @@ def holds_documents(folder: Path) -> bool:
 def write(place: Path, folder: Path, chunking: Chunking) -> list[Drop]:
     """Write the chunks of every document below `folder` as `place`/corpus.jsonl; return the files that gave none.
 
+    How many are of which kind that is not read is warned of.
+
     Raises InputError for a file that can't be read, MissingExtra for one that needs the extra `documents`.
     """
     drops = []
@@ -111,6 +117,10 @@ def write(place: Path, folder: Path, chunking: Chunking) -> list[Drop]:
                 row = asdict(chunk)
                 row["_id"] = row.pop("document_id")
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    kinds = Counter((drop.detail or "").lower() for drop in drops if drop.reason == "unknown_format")
+    if kinds:
+        told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
+        log.warning("%s: files of kinds that are not read are passed over: %s", folder, told)
     return drops
 
 
