@@ -27,7 +27,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "negative": ("good", "false_negative", "positive"),
 }
 
-_VERDICTS: Mapping[str, Verdict] = {"false_negative": "drop", "positive": "promote"}
+_VERDICTS: Mapping[str, Verdict] = {"false_negative": "drop", "positive": "promote", "bad_positive": "drop"}
+"""Of a candidate; a positive is one where it was promoted."""
 _TEXT_LIMIT = 1_000_000
 
 
@@ -53,7 +54,7 @@ class Mark:
         if self.mark is not None and self.mark not in WORDS[self.about]:
             raise ValueError(f"a {self.about} is marked {self.mark!r}, not one of {', '.join(WORDS[self.about])}")
         named = (self.document_id is not None) + (self.text is not None)
-        if named != (self.about != "query") or (self.about == "positive" and self.document_id is None):
+        if named != (self.about != "query"):
             raise ValueError(f"a mark of a {self.about} has document_id {self.document_id!r} and text {self.text!r}")
 
     @property
@@ -85,13 +86,14 @@ class Marks:
 
     @cached_property
     def bad_positives(self) -> Mapping[tuple[str, str], str | None]:
-        """(Query id, document id) -> note."""
-        return {(one.query_id, one.document_id or ""): one.note for one in self.marks if one.mark == "bad_positive"}
+        """(Query id, document id, or text where a model wrote it) -> note."""
+        found = [one for one in self.marks if one.mark == "bad_positive"]
+        return {(one.query_id, one.document_id or one.text or ""): one.note for one in found}
 
     @cached_property
     def negatives(self) -> Mapping[tuple[str, str], tuple[Verdict, str, str | None]]:
-        """(Query id, document id or text) -> verdict, reason and note, of what is no negative."""
-        found = [one for one in self.marks if one.about == "negative" and one.mark in _VERDICTS]
+        """(Query id, document id or text) -> verdict, reason and note, of what is no negative, or no positive that was promoted."""
+        found = [one for one in self.marks if one.mark in _VERDICTS]
         return {
             (one.query_id, one.document_id or one.text or ""): (_VERDICTS[one.mark or ""], REVIEWED, one.note)
             for one in found
@@ -147,13 +149,16 @@ def wilson(hits: int, of: int, z: float = 1.959964) -> tuple[float, float]:
     return round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)
 
 
-def read_marks(path: str | os.PathLike[str]) -> Marks:
-    """Read marks.json. Raises InputError, naming the mark, for a file that is none."""
+def read_marks(path: str | os.PathLike[str], corpus: str | None = None) -> Marks:
+    """Read marks.json. Raises InputError, naming the mark, for a file that is none, or holds marks of another corpus than this."""
     file = Path(path).expanduser()
     try:
-        return parse_marks(file.read_text(encoding="utf-8"))
+        marks = parse_marks(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: {error}", do="save the marks again on the page of `hnhub view`") from error
+    if corpus is not None and marks.corpus != corpus:
+        raise InputError(f"{file}: holds marks of {marks.corpus}, not of {corpus}", do="name another file by --marks")
+    return marks
 
 
 def parse_marks(text: str) -> Marks:

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 import hnhub
-from hnhub.errors import UsageError
+from hnhub.errors import InputError, UsageError
 from hnhub.marks import read_marks
 from small_corpus import write_corpus
+from small_run import make_dataset
 
 OPTIONS: dict[str, Any] = {"methods": ["bm25"], "queries_from": "qrels", "negatives": 3, "on_shortfall": "keep"}
 
@@ -126,6 +127,55 @@ def test_bad_positives_and_generated_texts(corpus: Path, tmp_path: Path) -> None
     )
     with pytest.raises(UsageError, match="the marks are of the corpus 'kettles', not of 'made'"):
         hnhub.build(corpus, **OPTIONS, marks=tmp_path / "marks.json", out=tmp_path)
+
+
+def test_promoted_texts_are_all_shown_and_can_be_marked(browser: Any, tmp_path: Path) -> None:
+    def promote(out: Path) -> None:
+        (path,) = (out / "data" / "llm-scored").iterdir()
+        written = pl.col("document_id").is_null() & (pl.col("query_id") == "q0")
+        promoted = {"label": pl.lit(1, pl.Int8), "verdict": pl.lit("promote"), "position": None}
+        columns = [pl.when(written).then(value).otherwise(name).alias(name) for name, value in promoted.items()]
+        pl.read_parquet(path).with_columns(columns).write_parquet(path)
+
+    page = hnhub.view(make_dataset(tmp_path, change=promote))
+    query = next(one for one in page.data["queries"] if one["i"] == "q0")
+    assert [document for document, *_ in query["p"]] == ["d0-2", None, None]
+    with page.serving(tmp_path / "marks.json") as address:
+        browser.open(address)
+        browser.run("document.querySelectorAll('.positives .card')[2].click()")
+        browser.press("x")
+        browser.wait("return document.querySelector('#marks-state').textContent.endsWith('saved')")
+    marks = read_marks(tmp_path / "marks.json")
+    assert marks.negatives == {("q0", "A kettle can be bought in 2 shops of the town."): ("drop", "reviewed", None)}
+
+
+def test_what_was_promoted_and_is_a_bad_positive_is_dropped(tmp_path: Path) -> None:
+    own = hnhub.open_corpus(
+        [{"_id": f"d{n}", "text": f"Kettle number {n} boils {n} litres of water."} for n in range(12)],
+        name="kettles", queries={"q": "which kettle boils 4 litres"}, qrels={"q": ["d4"]}, split="train",
+    )  # fmt: skip
+    said = {"query_id": "q", "about": "negative", "document_id": "d5", "mark": "positive"}
+    marks = {"hnhub_marks": 1, "corpus": "kettles", "dataset": "f", "marks": [said]}
+    file = tmp_path / "marks.json"
+    found = []
+    for more in ([], [{**said, "about": "positive", "mark": "bad_positive"}]):
+        file.write_text(json.dumps({**marks, "marks": [said, *more]}))
+        run = hnhub.build(
+            own, methods=["bm25"], queries_from="qrels", negatives=2, promote="positive", marks=file, out=tmp_path
+        )
+        row = run.to_frame("bm25-scored").filter(document_id="d5")
+        found.append(row.select("label", "verdict", "reason").row(0))
+    assert found == [(1, "promote", "reviewed"), (0, "drop", "reviewed")]
+
+
+def test_marks_of_another_corpus_are_not_written_over(tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "marks.json"
+    file.write_text('{"hnhub_marks": 1, "corpus": "made", "dataset": "f", "marks": []}')
+    page = hnhub.view(tiny)
+    with pytest.raises(InputError, match="holds marks of made, not of tiny; name another file"), page.serving(file):
+        pass
+    with pytest.raises(InputError, match="holds marks of made"):
+        hnhub.view(tiny, marks=file)
 
 
 def test_the_server_lets_nobody_else_in(tiny: Path, tmp_path: Path) -> None:

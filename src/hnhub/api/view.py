@@ -47,7 +47,7 @@ class Page:
     def serving(self, marks: str | os.PathLike[str] = "marks.json", *, port: int = 0) -> Iterator[str]:
         """Serve the page on this machine alone, its marks going straight into a file; yields the address, which holds a token.
 
-        Raises InputError if the file holds no marks.
+        Raises InputError if the file holds no marks, or those of another corpus.
         """
         with serving(self.data, Path(marks).expanduser(), port=port) as address:
             yield address
@@ -86,7 +86,7 @@ def view(
     of a query and a method beside its negatives, those that were dropped first. `against` puts another dataset's negatives beside,
     `marks` is a marks.json that the page opens with.
 
-    Raises InputError if there is no dataset, UsageError for limits that make no sense.
+    Raises InputError if there is no dataset, or the marks are of another corpus, UsageError for limits that make no sense.
 
     >>> import hnhub
     >>> page = hnhub.view("runs/tiny")
@@ -102,7 +102,8 @@ def view(
         raise UsageError("a sample is of one dataset", do="leave out --against or --sample")
     shown = Shown(limit=queries, sample=sample, seed=seed, others=candidates)
     with opened(_named(data)) as folder:
-        found = {**read_view(folder, shown), "against": None, "marks": read_marks(marks).as_dict() if marks else None}
+        found = {**read_view(folder, shown), "against": None}
+    found["marks"] = read_marks(marks, found["corpus"]["name"]).as_dict() if marks else None
     if against is not None:
         name = _named(against)
         with opened(name) as folder:

@@ -80,7 +80,7 @@ def _moved(one: list[Any], moved: list[int], offset: int) -> list[Any]:
 def _positives(ours: list[Any], theirs: list[Any]) -> list[Any]:
     merged = [[document, text, dict(scores)] for document, text, scores in ours]
     for document, text, scores in theirs:
-        found = next((one for one in merged if one[0] == document), None)
+        found = next((one for one in merged if one[0] == document and (document or one[1] == text)), None)
         if found is None:
             merged.append([document, text, scores])
         else:

@@ -133,9 +133,10 @@ def _add(query: ViewedQuery, method: str, row: Mapping[str, Any], texts: Texts, 
     text = texts.add(row["text"])
     score = None if row["score"] is None else round(row["score"], 4)
     if row["label"] == 1:
-        positive = next((one for one in query.positives if one[0] == row["document_id"]), None)
+        document = row["document_id"]
+        positive = next((one for one in query.positives if one[0] == document and (document or one[1] == text)), None)
         if positive is None:  # promoted: no judge of the corpus has it
-            positive = [row["document_id"], text, {}]
+            positive = [document, text, {}]
             query.positives.append(positive)
         positive[1] = text
         positive[2][method] = [row["rank"], score]

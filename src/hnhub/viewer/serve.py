@@ -22,16 +22,15 @@ def serving(data: Mapping[str, Any], marks: Path, *, port: int = 0) -> Iterator[
     """Serve the page of what `read_view` returned on 127.0.0.1; yields its address, which holds a token.
 
     The page opens with the marks that the file holds, and each change is written into it. Who does not know the token gets
-    nothing, nor does a page of another site that a name leads here. Raises InputError for a file that holds no marks, OSError for
-    a port that is taken.
+    nothing, nor does a page of another site that a name leads here. Raises InputError for a file that holds no marks, or those of
+    another corpus, which would be written over; OSError for a port that is taken.
     """
-    if marks.exists():
-        read_marks(marks)
+    _as_embedded(marks, data["corpus"]["name"])
     token, lock = secrets.token_urlsafe(24), threading.Lock()
 
     def page() -> str:
         with lock:
-            return render({**data, "marks": _as_embedded(marks)}, served=True)
+            return render({**data, "marks": _as_embedded(marks, data["corpus"]["name"])}, served=True)
 
     def save(body: str) -> None:
         found = parse_marks(body)
@@ -53,8 +52,8 @@ def serving(data: Mapping[str, Any], marks: Path, *, port: int = 0) -> Iterator[
         thread.join()
 
 
-def _as_embedded(marks: Path) -> dict[str, Any] | None:
-    return read_marks(marks).as_dict() if marks.exists() else None
+def _as_embedded(marks: Path, corpus: str) -> dict[str, Any] | None:
+    return read_marks(marks, corpus).as_dict() if marks.exists() else None
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,9 @@ const figure = (value, digits = 4) => (value === null || value === undefined ? "
 const percent = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`);
 
 const queryTarget = (query) => ({ query_id: query.i, about: "query", document_id: null, text: null });
-const positiveOf = (query, one) => ({ query_id: query.i, about: "positive", document_id: one[0], text: null });
+const positiveOf = (data, query, one) => ({
+  query_id: query.i, about: "positive", document_id: one[0], text: one[0] === null ? data.texts[one[1]] ?? null : null,
+});
 const negativeOf = (data, query, one) => ({
   query_id: query.i, about: "negative", document_id: one[DOCUMENT], text: one[DOCUMENT] === null ? data.texts[one[TEXT]] ?? null : null,
 });
@@ -63,11 +65,11 @@ class Detail {
 
   positive(query, one, n, asked) {
     const { data, marks } = this.page;
-    const target = positiveOf(query, one);
+    const target = positiveOf(data, query, one);
     const marked = marks.get(target);
     const scores = Object.entries(one[2]).filter(([, [rank, score]]) => rank !== null || score !== null).map(([method, [rank, score]]) => `${method}: ${rank ? `rank ${rank}` : "not retrieved"}${score === null ? "" : `, score ${figure(score)}`}`);
     const label = query.p.length > 1 ? `Positive ${n + 1} of ${query.p.length}` : "Positive";
-    return this.card("positive", label, [one[0], ...scores], target, marked, [["good", "good", "g"], ["bad_positive", "bad positive", "x"]],
+    return this.card("positive", label, [one[0] ?? "generated", ...scores], target, marked, [["good", "good", "g"], ["bad_positive", "bad positive", "x"]],
       paragraph(one[1] === null ? null : data.texts[one[1]], asked, null, data.corpus.language), null);
   }
 

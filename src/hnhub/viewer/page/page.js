@@ -95,7 +95,7 @@ class Page {
   }
 
   marked(query) {
-    const targets = [queryTarget(query), ...query.p.map((one) => positiveOf(query, one)), ...Object.values(query.n).flat().map((one) => negativeOf(this.data, query, one))];
+    const targets = [queryTarget(query), ...query.p.map((one) => positiveOf(this.data, query, one)), ...Object.values(query.n).flat().map((one) => negativeOf(this.data, query, one))];
     return [...new Set(targets.map(Marks.key))].filter((key) => this.marks.byKey.has(key));
   }
 
