@@ -24,6 +24,7 @@ from hnhub.errors import InputError, UsageError
 __all__ = [
     "StageRecord",
     "canonical_json",
+    "check_own",
     "content_of",
     "content_sha256",
     "describe_file",
@@ -166,6 +167,12 @@ def finished(folder: Path, parts: Mapping[str, object], *, record_name: str = "s
                 do=f"delete {folder} to make it again, or only {folder / record_name} to use the files as your own",
             )
     return record
+
+
+def check_own(folder: Path, *, record_name: str = "stage.json") -> None:
+    """Raise UsageError if a folder holds something else than such a stage: where none may be put by the user, it is not theirs to lose."""
+    if folder.is_dir() and not (folder / record_name).is_file() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: holds something else", do="give another --out, a folder that is new or empty")
 
 
 def read_record(path: Path) -> StageRecord:

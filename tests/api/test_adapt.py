@@ -213,6 +213,7 @@ def test_a_dry_run_tells_and_leaves_nothing(static_model: str, server: Scripted,
         ({"train": {"loss": "kl"}, "method": "llm"}, "learns from score, and llm has none"),
         ({"train": {"loss": "mix", "teacher": "ce_score"}}, "learns from ce_score, and bm25 has none"),
         ({"margin": 0.0}, "margin 0 is not above 0"),
+        ({"method": "dense", "bi_encoder": "./no/such/folder"}, "no/such/folder"),
     ],
 )
 def test_what_can_not_be_is_refused_first(
@@ -222,3 +223,4 @@ def test_what_can_not_be_is_refused_first(
     with pytest.raises(UsageError, match=words):
         adapted(made, static_model, server.url, tmp_path / "out", **wrong)
     assert sum(server.tries.values()) == asked
+    assert list(tmp_path.glob("out/test/*/queries")) == []

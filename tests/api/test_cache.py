@@ -15,6 +15,7 @@ import pytest
 
 import small_models
 from hnhub.api.cache import KINDS, list_cache, prune_cache
+from hnhub.cli.cache import prune
 from hnhub.stages import waiting_lock
 from small_corpus import write_corpus
 
@@ -128,6 +129,11 @@ def test_what_a_killed_prune_has_left_goes_with_the_next(tmp_path: Path, monkeyp
         (folder / "terms").write_bytes(b"x")
     assert [entry.path.name for entry in prune_cache()] == ["index"]
     assert list((tmp_path / "bm25").iterdir()) == []
+
+
+def test_every_kind_but_the_journal_can_be_named_to_be_taken_out() -> None:
+    (kinds,) = (option.type.choices for option in prune.params if option.name == "kinds")  # type: ignore[attr-defined]
+    assert set(kinds) == set(KINDS) - {"journal"}
 
 
 def test_the_journal_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

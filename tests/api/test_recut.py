@@ -136,6 +136,12 @@ def test_the_same_call_finds_it_made_and_wrong_ones_are_refused(built: hnhub.Run
         hnhub.recut(built, out=tmp_path / "two")
     with pytest.raises(UsageError, match="did you mean 'sampling'"):
         hnhub.recut(built, out=tmp_path / "two", samplng="top")  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="negatives"):
+        hnhub.recut(built, out=tmp_path / "two", negatives=0)
+    with pytest.raises(UsageError, match="is the dataset itself"):
+        hnhub.recut(built, out=built.folder, negatives=1)
+    with pytest.raises(UsageError, match="holds something else"):
+        hnhub.recut(built, out=tmp_path, negatives=1)
     with pytest.raises(RuleBroken, match="negatives; ask for fewer"):
         hnhub.recut(built, out=tmp_path / "two", negatives=90, on_shortfall="fail")
 

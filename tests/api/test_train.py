@@ -42,6 +42,33 @@ def test_a_wrong_option_or_test_set_is_refused(dataset: Path, static_model: str,
         hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m")
 
 
+def test_a_folder_of_something_else_is_neither_taken_for_a_model_nor_lost(
+    dataset: Path, static_model: str, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds something else"):
+        hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"learning_rate": 0.0}, "must be above 0"),
+        ({"epochs": float("nan")}, "must be above 0"),
+        ({"teacher_temperature": -1.0}, "must be above 0"),
+        ({"warmup": 1.5}, "no share of the steps"),
+        ({"negatives": -1}, "negatives -1 makes no sense"),
+        ({"candidates": 0}, "candidates 0 makes no sense"),
+        ({"seed": -1}, "seed -1 makes no sense"),
+        ({"seed": 2**32}, "makes no sense"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        TrainSettings(temperature=0.05, **wrong)  # type: ignore[arg-type]
+
+
 def test_a_plan_in_python_is_compared(
     made: Path, static_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,7 +252,10 @@ def test_the_same_asked_twice_at_once_is_sent_once(cluster: None, tmp_path: Path
         assert [answer.text for answer in first] == [answer.text for answer in second]
         assert len(server.requests) == 100
         assert sum(totals["sent"] for totals in model.totals.values()) == 100
+        spent, read = model.spent, sum(totals["prompt_tokens"] for totals in model.totals.values())
+        assert spent["prompt_tokens"] == read > 0
         model.close()
+        assert model.spent == spent
 
 
 def test_nothing_new_is_sent_after_the_end(cluster: None, tmp_path: Path) -> None:

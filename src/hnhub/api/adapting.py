@@ -145,8 +145,11 @@ class Adapting:
     def _written_for_test(self) -> Mapping[str, float]:
         """The stage of the test queries; what it cost in this run."""
         with opened_job(self.part("test", "test"), None, self.test_options()) as job:
-            pipeline.run(pipeline.stages(job)[:2], job.folder)
-            return dict(getattr(job.model, "spent", {}))
+            steps = pipeline.stages(job)
+            for step in steps:  # a wrong encoder is refused before queries are paid for
+                step.parameters()
+            pipeline.run(steps[:2], job.folder)
+            return dict(job.model.spent) if job.model else {}
 
     def _held_out(self) -> None:
         queries = self.out / "test" / self.corpus.name / "queries"

@@ -115,7 +115,7 @@ def build(corpus: CorpusLike | Documents, *, name: str | None = None, **options:
     """
     with opened_job(corpus, name, options) as job, showing():
         pipeline.run(pipeline.stages(job), job.folder, wait=home() in job.folder.parents)
-        asked, spent = job.asked, getattr(job.model, "spent", None)  # not of a model on Ray
+        asked, spent = job.asked, job.model.spent if job.model else None
         if job.model and job.model.identity["model"] == _embedded():
             log.warning("%s is a very small model: what it wrote is poor and often false; look before use", _embedded())
     dataset, out = job.folder / "dataset", os.fspath(options.get("out", "runs"))

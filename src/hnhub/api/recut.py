@@ -20,7 +20,7 @@ from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
 from hnhub.records import METHODS, Recipe, check_values
 from hnhub.rows.rewrite import rewrite_method
-from hnhub.stages import read_record, run_stage
+from hnhub.stages import check_own, read_record, run_stage
 from hnhub.text.options import check_options
 
 __all__ = ["RecutOptions", "Score", "recut"]
@@ -52,7 +52,7 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
     BM25's candidates. Guard and judge stand as they were. What is written is a dataset like any other, with
     card, ledger and manifest, to train on or to push.
 
-    Raises UsageError without an option or for a wrong one, InputError for a dataset without texts or that scorer's scores, RuleBroken for a shortfall
+    Raises UsageError without an option, for a wrong one or an `out` that holds something else, InputError for a dataset without texts or that scorer's scores, RuleBroken for a shortfall
     with `on_shortfall="fail"`.
 
     >>> import hnhub
@@ -65,7 +65,10 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
     check_options(options, RecutOptions)
     if not options:
         raise UsageError("nothing to decide anew", do="give a number of negatives, a cut, a sampling or a window")
+    check_own(Path(out), record_name=MANIFEST)
     with opened(dataset_name(data)) as source:
+        if Path(out).resolve() == source.resolve():
+            raise UsageError(f"{out}: is the dataset itself", do="give another --out")
         record = read_record(source / MANIFEST)
         recipe = Recipe.of(record.facts["recipe"])
         if "max_margin" in options and "max_percent" not in options:

@@ -16,6 +16,7 @@ from hnhub.learn.options import settings_for
 from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.progress import showing
+from hnhub.stages import check_own
 from hnhub.text.table import html_table, text_table
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def train(
     data names, read from `corpus_folder` if that is given. A training query that equals a test query is an InputError, or with `on_leak="drop"` its rows are left out;
     `decontaminate` leaves out rows whose passage is relevant to a test query as well. Everything else: `TrainOptions`.
 
-    Raises UsageError for settings that make no sense, InputError for data or a model that there is not, ServiceError if the Hub
+    Raises UsageError for settings that make no sense or an `out` that holds something else, InputError for data or a model that there is not, ServiceError if the Hub
     is needed and doesn't answer, MissingExtra without `hnhub[models]`.
 
     >>> import hnhub
@@ -145,6 +146,7 @@ def train(
     (1, 32)
     """
     need_torch()
+    check_own(Path(out))
     name = model_name(model)
     settings = settings_for(name, **options)
     source = dataset_name(data)

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from hnhub.api.cache import KINDS
 from hnhub.cli.help import Choice, Command
 from hnhub.cli.options import as_json
 
 __all__ = ["cache"]
 
-_KINDS = ("corpora", "bm25", "embeddings", "mined", "runs", "datasets", "weights")
+_KINDS = [kind for kind in KINDS if kind != "journal"]
 
 
 @click.group(invoke_without_command=True)

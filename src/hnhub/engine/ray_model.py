@@ -21,6 +21,9 @@ __all__ = ["OpenModel", "RayModel"]
 OpenModel = Callable[[], AbstractContextManager["Model"]]
 """Opens a language model; has to be picklable."""
 
+_Told = tuple[dict[str, dict[str, Any]], dict[str, float]]
+"""Totals by method, and what was spent."""
+
 _ASK, _AHEAD = 512, 3
 """Requests that are handed at once to the process that asks the language model, and how many such batches wait there."""
 
@@ -36,13 +39,21 @@ class RayModel:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(concurrency_groups={"asking": _AHEAD * (askers + 1)})(_Asker)
         self._asker = actor.options(num_cpus=0, scheduling_strategy=here).remote(str(Path.cwd()), environment())
-        self._last: dict[str, dict[str, Any]] | None = None
+        self._last: _Told | None = None
         self.identity: dict[str, str | None] = _get(self._asker.open.remote(open_model))
 
     @property
     def totals(self) -> dict[str, dict[str, Any]]:
         """As `llm.client.Model.totals`."""
-        return self._last if self._last is not None else _get(self._asker.totals.remote())
+        return self._told()[0]
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """As `llm.client.Model.spent`."""
+        return self._told()[1]
+
+    def _told(self) -> "_Told":
+        return self._last if self._last is not None else _get(self._asker.told.remote())
 
     def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """As `llm.client.Model.ask`, some at a time, and some more ahead so that the model is not idle between."""
@@ -75,9 +86,9 @@ class _Asker:
         self._model: Model = self._opened.__enter__()
         return self._model.identity
 
-    def totals(self) -> dict[str, dict[str, Any]]:
-        """Of the model."""
-        return self._model.totals
+    def told(self) -> _Told:
+        """Of the model, what it was asked and what was spent."""
+        return self._model.totals, self._model.spent
 
     def ask(self, requests: tuple[Request, ...]) -> list[Answer]:
         """Answer them, in order. Who asks the same again (in place of a worker that was lost) waits for the first answers."""
@@ -107,14 +118,14 @@ class _Asker:
                 return
             yield request
 
-    def close(self) -> dict[str, dict[str, Any]]:
-        """Stop, and close the model; its totals."""
+    def close(self) -> _Told:
+        """Stop, and close the model; as `told`."""
         self._stopped = True
         with self._lock:
             running = [*self._running.values()]
         wait(running)
         self._opened.__exit__(None, None, None)
-        return self._model.totals
+        return self.told()
 
 
 def _get(reference: Any) -> Any:

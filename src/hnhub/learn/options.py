@@ -19,6 +19,9 @@ DISTILLED = ("mix", "kl", "margin-mse")
 
 _STEPS, _MOST_PASSES = 120, 20
 
+_LEAST = {"negatives": 0, "candidates": 1, "lora": 1, "max_length": 1, "seed": 0, "evaluations": 0, "patience": 1}
+"""Whole numbers, and the least that each may be."""
+
 _RERANKED = ("ranking", "kl", "margin-mse")
 """The losses of a cross-encoder."""
 
@@ -86,8 +89,16 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UsageError(f"no loss {self.loss!r}", do=f"use one of: {', '.join(LOSSES)}")
-        if min(self.batch, self.mini_batch) < 1 or (self.epochs or 1) <= 0 or self.temperature <= 0:
-            raise UsageError("batch, mini batch, epochs and temperature must be above 0", do="correct the settings")
+        above = (self.batch, self.mini_batch, self.temperature, self.epochs, self.learning_rate, self.teacher_temperature)
+        if not all(0 < one < math.inf for one in above if one is not None):
+            raise UsageError(
+                "batch, mini batch, epochs, learning rate and temperatures must be above 0", do="correct the settings"
+            )
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"warmup {self.warmup} is no share of the steps", do="give one from 0 to 1")
+        for name, least in _LEAST.items():
+            if (value := getattr(self, name)) is not None and not least <= value < 2**32:
+                raise UsageError(f"{name} {value} makes no sense", do=f"give {least} or more")
         if not (0 <= self.merge < 1 and 0 < self.mix < 1):
             raise UsageError(
                 f"merge {self.merge} or mix {self.mix} is no share", do="give a merge from 0 to below 1, a mix between"
