@@ -89,7 +89,14 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UsageError(f"no loss {self.loss!r}", do=f"use one of: {', '.join(LOSSES)}")
-        above = (self.batch, self.mini_batch, self.temperature, self.epochs, self.learning_rate, self.teacher_temperature)
+        above = (
+            self.batch,
+            self.mini_batch,
+            self.temperature,
+            self.epochs,
+            self.learning_rate,
+            self.teacher_temperature,
+        )
         if not all(0 < one < math.inf for one in above if one is not None):
             raise UsageError(
                 "batch, mini batch, epochs, learning rate and temperatures must be above 0", do="correct the settings"
