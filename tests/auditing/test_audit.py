@@ -5,6 +5,7 @@ import random
 import string
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_length_is_no_shortcut_for_the_probe() -> None:
 def test_too_few_texts_are_no_measurement() -> None:
     assert probe(pairs(lambda draw: draw.choice(WORDS), 20), 0) is None
     assert shortcut("bm25", None, []).fine is None
+    many = pairs(lambda draw: " ".join(draw.choices(WORDS, k=draw.randint(10, 60))))
+    assert probe(replace(many, queries=[f"query {n % 4}" for n in range(len(many))]), 0) is None, "fewer than folds"
 
 
 class Letters:
@@ -88,6 +91,17 @@ def test_hardness_is_in_shares_of_the_positives_score(tmp_path: Path) -> None:
     assert hardness("bm25", nearness).fine is True
     assert hardness("bm25", pl.Series([0.96, 1.2, 0.3])).fine is False
     assert hardness("llm", read_hardness(folder, "llm")).fine is None
+
+
+def test_what_was_promoted_is_no_positive_to_measure_hardness_by(tmp_path: Path) -> None:
+    def promote(out: Path) -> None:
+        (path,) = (out / "data" / "bm25-scored").iterdir()
+        promoted = {"label": pl.lit(1, pl.Int8), "verdict": pl.lit("promote"), "score": pl.lit(99.0)}
+        columns = [pl.when(pl.col("rank") == 2).then(to).otherwise(name).alias(name) for name, to in promoted.items()]
+        pl.read_parquet(path).with_columns(columns).write_parquet(path)
+
+    plain, promoted = make_dataset(tmp_path / "a"), make_dataset(tmp_path / "b", change=promote)
+    assert sorted(read_hardness(promoted, "bm25")) == sorted(read_hardness(plain, "bm25"))
 
 
 def test_other_languages_copies_and_monotony_are_found() -> None:

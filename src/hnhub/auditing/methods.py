@@ -31,7 +31,7 @@ def shortcut(method: str, probed: dict[str, Any] | None, mined: Sequence[float])
         source += f"; mined methods here show {max(mined):.2f}, and {_ABOVE_MINED} above that counts (hnhub's choice)"
     source += f". Threshold {limit:.2f}."
     if probed is None:
-        return Finding("shortcut", None, "Not measured: under 100 texts a side are left.", source)
+        return Finding("shortcut", None, "Not measured: under 100 texts a side, or 5 queries, are left.", source)
     told = f"AUC {probed['auc']:.2f} (folds {probed['low']:.2f} to {probed['high']:.2f}, {probed['texts']:,} texts of matched length)"
     fine = probed["auc"] < limit
     says = (

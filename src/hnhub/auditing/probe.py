@@ -16,7 +16,8 @@ _BINS = 12
 
 
 def probe(pairs: Pairs, seed: int) -> dict[str, Any] | None:
-    """The area under the ROC curve of a classifier that sees a text alone, cross-validated; None for under 100 texts a side.
+    """The area under the ROC curve of a classifier that sees a text alone, cross-validated; None for under 100 texts a side
+    or 5 queries.
 
     Logistic regression over TF-IDF of words, marks and pairs of them. Both sides have as many texts of each length, so that
     length tells nothing. A query's texts lie in one fold, and a text that stands on both sides in none, so that topics
@@ -33,6 +34,8 @@ def probe(pairs: Pairs, seed: int) -> dict[str, Any] | None:
     if len(kept) < 2 * _LEAST:
         return None
     texts, bad, groups = [texts[i] for i in kept], bad[kept], groups[kept]
+    if len(np.unique(groups)) < _FOLDS:
+        return None
     areas = []
     for fit, held in GroupKFold(_FOLDS, shuffle=True, random_state=seed).split(texts, bad, groups):
         if len(set(bad[held].tolist())) < 2 or len(set(bad[fit].tolist())) < 2:

@@ -54,11 +54,17 @@ def read_queries(folder: Path) -> Mapping[str, list[str]]:
 def read_hardness(folder: Path, method: str) -> pl.Series:
     """For each negative of a query whose positive was scored: 1 where it scores as the positive does, less below.
 
-    The distance to the positive's score in its own size (`hnhub.negatives.cut.threshold`), so that it fits scores below 0.
+    The distance to the positive's score in its own size (`hnhub.negatives.cut.threshold`), so that it fits scores below 0. A
+    candidate that was promoted, as it scored no less, is no positive to measure by.
     """
     paths = [path for paths in split_files(folder, f"{method}-scored").values() for path in paths]
-    rows = pl.scan_parquet(paths).select("query_id", "label", "position", "score").filter(pl.col("score").is_not_null())
-    positives = rows.filter(pl.col("label") == 1).group_by("query_id").agg(pl.col("score").max().alias("positive"))
+    rows = (
+        pl.scan_parquet(paths)
+        .select("query_id", "label", "verdict", "position", "score")
+        .filter(pl.col("score").is_not_null())
+    )
+    judged = rows.filter(pl.col("label") == 1, pl.col("verdict") != "promote")
+    positives = judged.group_by("query_id").agg(pl.col("score").max().alias("positive"))
     chosen = rows.filter(pl.col("position").is_not_null()).join(positives, on="query_id")
     nearness = 1 + (pl.col("score") - pl.col("positive")) / pl.col("positive").abs()
     return chosen.filter(pl.col("positive") != 0).select(nearness.alias("nearness")).collect()["nearness"]
