@@ -16,8 +16,9 @@ _BINS = 12
 
 
 def probe(pairs: Pairs, seed: int) -> dict[str, Any] | None:
-    """The area under the ROC curve of a classifier that sees a text alone, cross-validated; None for under 100 texts a side
-    or 5 queries.
+    """The area under the ROC curve of a classifier that sees a text alone, cross-validated.
+
+    None for under 100 texts a side, or 5 queries.
 
     Logistic regression over TF-IDF of words, marks and pairs of them. Both sides have as many texts of each length, so that
     length tells nothing. A query's texts lie in one fold, and a text that stands on both sides in none, so that topics
