@@ -93,8 +93,9 @@ def test_asks_again_with_other_seeds_and_a_rerun_takes_the_same_path(tmp_path, a
             assert answers[3].provenance.seed == third.seed
             assert (answers[3].prompt_tokens, answers[3].completion_tokens) == (200, 40)
             assert totals["parse_failures"] == 3 * ASKS + 9
-            assert totals["sent"] == (30 + 3 * 2 + 9 if run == 0 else 0)
-            assert totals["cached"] == (0 if run == 0 else 30)
+            assert totals["requests"] == 30 + 3 * 2 + 9
+            assert totals["sent"] == (totals["requests"] if run == 0 else 0)
+            assert totals["cached"] == totals["requests"] - totals["sent"]
             # What is told of it is what this run sent, and every answer that was none.
             assert used.failures == totals["parse_failures"]
             assert used.tokens == totals["sent"] * (100 + 20)

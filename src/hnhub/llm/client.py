@@ -39,6 +39,8 @@ class _Pending:
     request: Request
     ask: int = 0
     sent: bool = False
+    known: int = 0
+    """How many of its asks were answered without sending."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     answer: Answer | None = None
@@ -108,8 +110,9 @@ class Model:
     def totals(self) -> dict[str, dict[str, Any]]:
         """By method, of all answers given so far.
 
-        `requests`, `prompt_tokens`, `completion_tokens`, `parse_failures` (asks whose answer did not fit the schema) and
-        `failures` (by reason) are the same in every rerun; `sent` (tries) and `cached` tell what this run did.
+        `requests` (every ask, so a request that is asked again counts again), `prompt_tokens`, `completion_tokens`,
+        `parse_failures` (asks whose answer did not fit the schema) and `failures` (by reason) are the same in every rerun;
+        `sent` (tries) and `cached` (asks that were answered without sending) tell what this run did.
         """
         return {
             method: {
@@ -179,6 +182,7 @@ class Model:
             variant = structured.another_ask(pending.request, pending.ask)
             key = request_key(variant, self._served.model, self._served.revision)
             if (stored := self._find(key)) is not None:
+                pending.known += 1
                 self._take(pending, variant, stored)
                 continue
             waiting = stream.flying.setdefault(key, [])
@@ -286,8 +290,8 @@ class Model:
         method = answer.request.method
         with self._shared:
             counts, failures = self._counts[method], self._failures[method]
-            counts["requests"] += 1
-            counts["cached"] += answer.cached
+            counts["requests"] += 1 + min(pending.ask, structured.ASKS - 1)
+            counts["cached"] += pending.known
             counts["prompt_tokens"] += answer.prompt_tokens
             counts["completion_tokens"] += answer.completion_tokens
             counts["parse_failures"] += pending.ask
