@@ -116,6 +116,8 @@ def test_a_folder_a_path_and_a_name(made: Path, monkeypatch: pytest.MonkeyPatch)
         ([["x"]], "document 0: is a list", InputError),
         (["\ud83d"], "document 0 is no valid Unicode", InputError),
         ({"a": None}, "document 'a': is a NoneType", InputError),
+        ([{"text": ["x"]}], "document 0: its text is a list; give it as a string", InputError),
+        (pl.DataFrame({"text": [["x"]]}), r"column text holds List\(String\), not texts", InputError),
         (pl.DataFrame({"words": ["x"]}), "no column of texts among words", InputError),
         (datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}), "several datasets", UsageError),
         (3, "a int is no corpus", UsageError),

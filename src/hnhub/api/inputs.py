@@ -182,5 +182,8 @@ def _row(which: int | str, document: object) -> Row:
             f"document {which}: has no text among {', '.join(map(str, document)) or 'no keys'}",
             do=f"name it {', '.join(ACCEPTED['documents']['text'])}",
         )
+    for key, value in found.items():
+        if isinstance(value, Mapping | list | tuple):
+            raise InputError(f"document {which}: its {key} is a {type(value).__name__}", do="give it as a string")
     document_id, title, text = ("" if found[key] is None else str(found[key]) for key in ("id", "title", "text"))
     return document_id, title, text

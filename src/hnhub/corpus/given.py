@@ -99,7 +99,7 @@ def file_rows(path: Path) -> Iterator[Row]:
 
 
 def frame_rows(frame: pl.DataFrame, what: str) -> Iterator[Row]:
-    """Documents of a frame, its columns found by their usual names. Raises InputError if it has no text."""
+    """Documents of a frame, its columns found by their usual names. Raises InputError if it has no text, or lists."""
     found = {
         column: next((name for name in names if name in frame.columns), None)
         for column, names in ACCEPTED["documents"].items()
@@ -109,6 +109,9 @@ def frame_rows(frame: pl.DataFrame, what: str) -> Iterator[Row]:
             f"{what}: has no column of texts among {', '.join(frame.columns) or 'no columns'}",
             do=f"name it {', '.join(ACCEPTED['documents']['text'])}",
         )
+    for name in found.values():
+        if name is not None and frame.schema[name].is_nested():
+            raise InputError(f"{what}: column {name} holds {frame.schema[name]}, not texts", do="give strings")
     chosen = [
         (pl.lit("") if name is None else pl.col(name).cast(pl.String).fill_null("")).alias(column)
         for column, name in found.items()
