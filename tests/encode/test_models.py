@@ -24,6 +24,10 @@ def test_what_is_no_model_is_refused(tmp_path):
         resolve(str(tmp_path / "nothing"))
     with pytest.raises(InputError, match="no model in it"):
         resolve(str(tmp_path))
+    (tmp_path / "e5").mkdir()
+    (tmp_path / "e5" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="no model in it"):
+        resolve(str(tmp_path))  # the folder of models
 
 
 def test_a_cached_model_needs_no_network(tmp_path, monkeypatch):

@@ -118,6 +118,8 @@ def test_only_the_corpus_is_put_into_a_name(things, tmp_path):
         ("margin = 0.05", "alpha = 1.5", "alpha 1.5 is no level"),
         ('loss = "kl"', 'loss = "lk"', "variants.kl: no loss 'lk'"),
         ("batch = 8", "seed = 8", "seed is one of seeds"),
+        ('measures = ["nDCG@10"]', "measures = []", "no measure is named"),
+        ("lexical = ", '"../lexical" = ', r"'\.\./lexical' can't name"),
     ],
 )
 def test_a_bad_plan_is_refused(tmp_path, old, new, message):

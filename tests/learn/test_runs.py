@@ -53,6 +53,12 @@ def test_a_missing_file_and_ids_with_spaces_are_refused(tmp_path):
         write_run(tmp_path / "run.trec", run_of_mapping({"q": {"a b": 1.0}}), tag="x")
 
 
+def test_a_run_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "run.trec").write_bytes("q Q0 caf\xe9 1 2.0 x\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"run\.trec: can't be read .*; give a TREC run file in UTF-8"):
+        read_run(tmp_path / "run.trec")
+
+
 def test_padding_and_documents_of_the_querys_own_id_go():
     run = run_of_matrix(
         ["a", "b"], np.array([[0, 1, -1], [1, 0, 2]]), np.array([[3, 2, 0], [3, 2, 1.0]]), ["a", "b", "c"]

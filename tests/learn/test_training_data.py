@@ -113,6 +113,15 @@ def test_what_can_not_be_trained_on_is_refused(make_dataset, tmp_path):
         load_training_data(str(folder), "bm25")
 
 
+def test_another_programs_manifest_names_no_corpus_and_a_broken_one_is_told(make_dataset):
+    folder = make_dataset()
+    (folder / "manifest.json").write_text("[]")
+    assert load_training_data(str(folder), "bm25").corpus is None
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json: can't be read as JSON"):
+        load_training_data(str(folder), "bm25")
+
+
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": -2}, {"held_out_share": 1.0}, {"held_out_share": -0.1}])
 def test_a_limit_or_a_share_that_leaves_nothing_is_refused(make_dataset, wrong):
     with pytest.raises(UsageError, match="leave nothing"):

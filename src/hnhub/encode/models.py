@@ -200,7 +200,7 @@ class _Forward(Handler):
 
 def _folder_hash(folder: Path) -> str:
     relevant = _content(folder)
-    if not relevant:
+    if not {"config.json", "modules.json"} & {name for name, _ in relevant}:
         raise InputError(f"{folder}: has no model in it", do="give a folder that sentence-transformers saved")
     total = hashlib.sha256()
     for name, path in relevant:

@@ -115,6 +115,11 @@ def _check(path: Path, plan: Plan) -> None:
 def check_plan(plan: Plan) -> None:
     """Raise UsageError for what would show only when some of it is trained: a measure, a margin, a setting of a training."""
     check_measures(plan.measures)
+    if not plan.measures:
+        raise UsageError("no measure is named", do='write e.g. measures = ["nDCG@10"]')
+    for name in (*plan.models, *plan.variants):  # each is a folder of its own
+        if name in ("", ".", "..") or "/" in name:
+            raise UsageError(f"{name!r} can't name a model or a variant", do="give one without a slash")
     if not plan.margin > 0:
         raise UsageError(
             f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter"

@@ -95,10 +95,13 @@ def read_run(path: Path) -> Run:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file", do="give a TREC run file")
-    lines = pl.read_csv(
-        path, has_header=False, separator="\x1f", quote_char=None, new_columns=["line"], schema={"line": pl.String},
-        row_index_name="number", row_index_offset=1,
-    ).filter(pl.col("line").str.contains(r"\S"))  # fmt: skip
+    try:
+        lines = pl.read_csv(
+            path, has_header=False, separator="\x1f", quote_char=None, new_columns=["line"], schema={"line": pl.String},
+            row_index_name="number", row_index_offset=1,
+        ).filter(pl.col("line").str.contains(r"\S"))  # fmt: skip
+    except pl.exceptions.ComputeError as error:
+        raise InputError(f"{path}: can't be read ({error})", do="give a TREC run file in UTF-8") from error
     table = lines.with_columns(pl.col("line").str.extract_groups(_LINE).alias("parts")).unnest("parts")
     table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False).cast(pl.Float32))
     bad = table.filter(pl.col("score").is_null() | pl.col("score").is_nan())

@@ -200,7 +200,7 @@ class _Identity(NamedTuple):
 
 def _folder_identity(folder: Path) -> _Identity:
     manifest = folder / "manifest.json"
-    corpus = json.loads(manifest.read_text(encoding="utf-8")).get("corpus") if manifest.is_file() else None
+    corpus = _corpus(manifest) if manifest.is_file() else None
     files = {
         path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(folder.glob("data/**/*.parquet"))
     }
@@ -226,8 +226,17 @@ def _hub_identity(repo: str, revision: str | None) -> _Identity:
         raise ServiceError(f"{repo}: the Hub does not answer", do="try again, or give a dataset folder") from error
     except OSError as error:  # every error of the client but those above
         raise ServiceError(f"{repo}: can't be fetched from the Hub ({error})", do=instead) from error
-    corpus = json.loads(Path(path).read_text(encoding="utf-8")).get("corpus")
-    return _Identity(repo, commit, corpus if isinstance(corpus, str) else None)
+    return _Identity(repo, commit, _corpus(Path(path)))
+
+
+def _corpus(manifest: Path) -> str | None:
+    """The corpus that a manifest names; None of one that is another program's."""
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{manifest}: can't be read as JSON ({error})", do="give a dataset as hnhub wrote it") from error
+    named = found.get("corpus") if isinstance(found, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def _commit(split: "datasets.Dataset") -> str | None:
