@@ -234,7 +234,9 @@ def _corpus(manifest: Path) -> str | None:
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{manifest}: can't be read as JSON ({error})", do="give a dataset as hnhub wrote it") from error
+        raise InputError(
+            f"{manifest}: can't be read as JSON ({error})", do="give a dataset as hnhub wrote it"
+        ) from error
     named = found.get("corpus") if isinstance(found, dict) else None
     return named if isinstance(named, str) else None
 
