@@ -52,7 +52,8 @@ def test_the_same_seed_gives_the_same_model_another_seed_another(make_dataset, t
     data = load_training_data(str(make_dataset()), "bm25", limit=16)
     hashes = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        record = train_stage(tmp_path / name, data, resolve(tiny_bert), settings_for(tiny_bert, seed=seed, **FEW))
+        settings = settings_for(tiny_bert, epochs=2, seed=seed, **FEW)
+        record = train_stage(tmp_path / name, data, resolve(tiny_bert), settings)
         hashes.append(record.files["model.safetensors"]["sha256"])
     assert hashes[0] == hashes[1] != hashes[2]
 
@@ -74,7 +75,9 @@ def test_the_same_seed_gives_the_same_model_another_seed_another(make_dataset, t
 def test_every_loss_trains_a_transformer(make_dataset, tiny_bert, tmp_path, options):
     distil = options.get("loss") in DISTILLED
     candidates = options.get("candidates")
-    data = load_training_data(str(make_dataset()), "bm25", distil=distil, candidates=candidates, held_out_share=0)
+    data = load_training_data(
+        str(make_dataset()), "bm25", distil=distil, candidates=candidates, held_out_share=0, limit=24
+    )
     settings = settings_for(tiny_bert, epochs=4, normalise=True, **{**FEW, "learning_rate": 0.003, **options})
     record = train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
     found = losses(record.facts)
@@ -88,7 +91,8 @@ def weights(folder):
 def test_weights_are_averaged_with_those_before(make_dataset, static_model, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
     for name, merge in (("alone", 0.0), ("half", 0.5)):
-        train_stage(tmp_path / name, data, resolve(static_model), settings_for(static_model, merge=merge, **FEW))
+        settings = settings_for(static_model, epochs=1, merge=merge, **FEW)
+        train_stage(tmp_path / name, data, resolve(static_model), settings)
     before, alone, half = (weights(Path(folder)) for folder in (static_model, tmp_path / "alone", tmp_path / "half"))
     (name,) = half
     assert not np.allclose(alone[name], before[name])
@@ -97,7 +101,7 @@ def test_weights_are_averaged_with_those_before(make_dataset, static_model, tmp_
 
 def test_adapters_are_trained_and_folded_in(make_dataset, tiny_bert, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", held_out_share=0, limit=16)
-    settings = settings_for(tiny_bert, lora=4, **{**FEW, "learning_rate": 0.01})
+    settings = settings_for(tiny_bert, epochs=3, lora=4, **{**FEW, "learning_rate": 0.01})
     train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
     before, after = weights(Path(tiny_bert)), weights(tmp_path / "model")
     assert set(before) == set(after)
@@ -135,22 +139,22 @@ def test_a_reranker_is_trained_from_the_same_rows(make_dataset, tiny_bert, tmp_p
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, static_model, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_APART", 1)
-    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0)
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0, limit=24)
     settings = settings_for(static_model, epochs=2, **FEW)
     seen = []
 
-    def stop_at_eight(event):
+    def stop_at_four(event):
         seen.append(event.done)
-        if event.done == 8:
+        if event.done == 4:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), listening(stop_at_eight):
+    with pytest.raises(KeyboardInterrupt), listening(stop_at_four):
         train_stage(tmp_path / "model", data, resolve(static_model), settings)
     assert not (tmp_path / "model").exists()
     seen.clear()
     with listening(lambda event: seen.append(event.done)):
         resumed = train_stage(tmp_path / "model", data, resolve(static_model), settings)
-    assert seen[0] == 8  # the first seven were kept
+    assert seen[0] == 4  # the first three were kept
     whole = train_stage(tmp_path / "whole", data, resolve(static_model), settings)
     assert resumed.files["model.safetensors"] == whole.files["model.safetensors"]
 
@@ -158,7 +162,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, stati
 @pytest.mark.slow
 def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset, tiny_bert, tmp_path):
     data = load_training_data(str(make_dataset()), "bm25", limit=8)
-    settings = settings_for(tiny_bert, preset="e5", **FEW)
+    settings = settings_for(tiny_bert, preset="e5", epochs=2, **FEW)
     assert (settings.preset, settings.temperature) == ("e5", 0.01)
     record = train_stage(tmp_path / "model", data, resolve(tiny_bert), settings)
     assert record.facts["settings"]["query_prefix"] == "query: "
@@ -168,7 +172,7 @@ def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset
     np.testing.assert_allclose(trained.encode_queries(["a"]), bare.encode_queries(["query: a"]), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(trained.encode_queries(["a"])), 1, atol=1e-6)
     folder = str(tmp_path / "model")
-    again = train_stage(tmp_path / "again", data, resolve(folder), settings_for(folder, document_prefix="p: ", **FEW))
+    again = train_stage(tmp_path / "again", data, resolve(folder), settings_for(folder, document_prefix="p: ", epochs=2, **FEW))
     assert again.facts["settings"]["preset"] == "plain"
     assert again.facts["settings"]["query_prefix"] == "query: "  # what is saved with a model is kept
     assert again.facts["settings"]["document_prefix"] == "p: "
@@ -205,7 +209,7 @@ def test_the_card_says_when_nothing_was_measured(make_dataset, static_model, tmp
         }
     ]
     record = train_stage(
-        tmp_path / "model", data, resolve(static_model), settings_for(static_model, **FEW), {"leaks": leaks}
+        tmp_path / "model", data, resolve(static_model), settings_for(static_model, epochs=2, **FEW), {"leaks": leaks}
     )
     card = render_model_card(record.facts)
     assert card == (tmp_path / "model/README.md").read_text()
