@@ -1,4 +1,4 @@
-"""What every room's tests share: where real BEIR data may lie, and the command line as a subprocess."""
+"""What every room's tests share: where real BEIR data may lie, and the command line, as a subprocess and in this process."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -47,5 +48,25 @@ def hnhub(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=280,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def here(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, where everything is imported already, for tests of what a command does and not of how it starts."""
+    from hnhub.cli import main
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        isolated = CliRunner(env={"HNHUB_HOME": str(home), "HF_HUB_OFFLINE": "1", **environment}).isolation()
+        command = ["hnhub", *map(str, arguments)]
+        with pytest.MonkeyPatch.context() as patch, isolated as (output, errors, _):
+            patch.setattr(sys, "argv", command)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            code = ended.value.code
+            return subprocess.CompletedProcess(
+                command, int(code or 0), output.getvalue().decode(), errors.getvalue().decode()
+            )
 
     return run

@@ -62,7 +62,9 @@ def start(want: str, place: Path, home: Path) -> "subprocess.Popen[str]":
     "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind == "embeddings" else kind for kind in WANTS]
 )
 def test_three_at_once_on_a_cold_cache(kind: str, place: Path, tmp_path: Path) -> None:
-    found = [process.communicate(timeout=200) for process in [start(WANTS[kind], place, tmp_path) for _ in range(THREE)]]
+    found = [
+        process.communicate(timeout=200) for process in [start(WANTS[kind], place, tmp_path) for _ in range(THREE)]
+    ]
     assert [errors for _, errors in found] == [""] * THREE
     assert len({printed for printed, _ in found}) == 1
 

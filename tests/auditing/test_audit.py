@@ -126,23 +126,23 @@ def test_other_languages_copies_and_monotony_are_found() -> None:
     assert twice.figures["repeated"] == 1
 
 
-def test_what_was_found_is_saved_into_card_and_page(hnhub: Run, tmp_path: Path) -> None:
+def test_what_was_found_is_saved_into_card_and_page(here: Run, tmp_path: Path) -> None:
     folder = make_dataset(tmp_path)
-    told = hnhub("audit", folder)
+    told = here("audit", folder)
     assert told.returncode == 0, told.stderr
     assert "bm25, 11 rows" in told.stdout
     assert "NV-Retriever" in told.stdout
     before = (folder / "stats.json").read_text(encoding="utf-8")
-    saved = hnhub("audit", folder, "--save", "--json")
+    saved = here("audit", folder, "--save", "--json")
     assert saved.returncode == 0, saved.stderr
     facts = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     assert facts["audit"] == json.loads(saved.stdout)
     assert "audit" not in json.loads(before)
     assert "| `bm25` | hardness | fine |" in (folder / "README.md").read_text(encoding="utf-8")
-    assert hnhub("validate", folder).returncode == 0
-    assert hnhub("card", folder, "--check").returncode == 0
+    assert here("validate", folder).returncode == 0
+    assert here("card", folder, "--check").returncode == 0
     assert read_view(folder, Shown())["numbers"]["audit"] == facts["audit"]
-    assert hnhub("audit", "acme/none", "--save").returncode == 2
+    assert here("audit", "acme/none", "--save").returncode == 2
 
 
 def test_a_verdict_in_python(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,10 +90,10 @@ def test_the_plan_measures_what_is_here_and_says_what_is_not(tmp_path: Path, hnh
     assert unknown["memory_bytes"] < found["memory_bytes"]
 
 
-def test_an_endpoint_that_does_not_answer_is_no_hindrance(tmp_path: Path, hnhub) -> None:
+def test_an_endpoint_that_does_not_answer_is_no_hindrance(tmp_path: Path, here) -> None:
     corpus = write_corpus(tmp_path / "made")
     options = ["made", "--corpus-dir", corpus, "--method", "llm", "--out", tmp_path, "--price", 0.1, 0.4]
-    done = hnhub("plan", *options, "--endpoint", "http://127.0.0.1:9", "--json")
+    done = here("plan", *options, "--endpoint", "http://127.0.0.1:9", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert "no endpoint answers (http://127.0.0.1:9" in found["unreached"]
@@ -102,28 +102,28 @@ def test_an_endpoint_that_does_not_answer_is_no_hindrance(tmp_path: Path, hnhub)
     assert found["cost"] > 0
 
 
-def planned(hnhub, *given: object) -> tuple[int, int | None, list[str]]:
+def planned(here, *given: object) -> tuple[int, int | None, list[str]]:
     """Queries, requests for them, and notes."""
-    done = hnhub("plan", *given, "--method", "bm25", "--json")
+    done = here("plan", *given, "--method", "bm25", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     return found["queries"], {step["stage"]: step["requests"] for step in found["steps"]}["queries"], found["notes"]
 
 
-def test_no_more_queries_are_planned_than_passages_give(tmp_path: Path, hnhub) -> None:
+def test_no_more_queries_are_planned_than_passages_give(tmp_path: Path, here) -> None:
     folder = tmp_path / "manuals"
     folder.mkdir()
     for i in range(20):
         (folder / f"{i}.md").write_text(f"# Pump {i}\n\nPump {i} is rated for {i} bar.")
     out = ["--out", tmp_path / "runs"]
-    queries, requests, notes = planned(hnhub, folder, *out)
+    queries, requests, notes = planned(here, folder, *out)
     assert (queries, requests) == (20, 20)
     assert "at most 1 written for each of 20 passages: 20" in notes
     assert not any("stand in" in note for note in notes)
-    assert planned(hnhub, folder, *out, "--per-passage", 3)[:2] == (60, 60)
-    assert planned(hnhub, folder, *out, "--per-passage", 3, "--queries", 30)[:2] == (30, 38)
+    assert planned(here, folder, *out, "--per-passage", 3)[:2] == (60, 60)
+    assert planned(here, folder, *out, "--per-passage", 3, "--queries", 30)[:2] == (30, 38)
     (folder / "long.txt").write_text("A pump stands here. " * 150_000)
-    queries, requests, notes = planned(hnhub, folder, *out)
+    queries, requests, notes = planned(here, folder, *out)
     assert (queries, requests) == (1000, 1250)
     assert any("stand in" in note for note in notes)
     assert not (tmp_path / "runs").exists()

@@ -172,7 +172,9 @@ def test_prefixes_and_pooling_are_saved_with_the_model_and_honoured(make_dataset
     np.testing.assert_allclose(trained.encode_queries(["a"]), bare.encode_queries(["query: a"]), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(trained.encode_queries(["a"])), 1, atol=1e-6)
     folder = str(tmp_path / "model")
-    again = train_stage(tmp_path / "again", data, resolve(folder), settings_for(folder, document_prefix="p: ", epochs=2, **FEW))
+    again = train_stage(
+        tmp_path / "again", data, resolve(folder), settings_for(folder, document_prefix="p: ", epochs=2, **FEW)
+    )
     assert again.facts["settings"]["preset"] == "plain"
     assert again.facts["settings"]["query_prefix"] == "query: "  # what is saved with a model is kept
     assert again.facts["settings"]["document_prefix"] == "p: "

@@ -97,12 +97,12 @@ def test_killed_at_some_moments_a_build_ends_with_the_same_bytes(
 
 
 def test_an_endpoint_full_of_faults_gives_the_same_dataset(
-    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+    corpus: Path, endpoint: str, tmp_path: Path, here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    sound = hnhub(*arguments(corpus, tmp_path / "sound", endpoint))
+    sound = here(*arguments(corpus, tmp_path / "sound", endpoint))
     assert sound.returncode == 0, sound.stderr
     with model_server(faulty=True) as server:
-        built = hnhub(*arguments(corpus, tmp_path / "faulty", server.url), HNHUB_HOME=str(tmp_path / "home"))
+        built = here(*arguments(corpus, tmp_path / "faulty", server.url), HNHUB_HOME=str(tmp_path / "home"))
     assert built.returncode == 0, built.stderr
     assert len(server.requests) > 150  # what was refused was asked again
     assert content(tmp_path / "faulty" / "made" / "dataset") == content(tmp_path / "sound" / "made" / "dataset")
@@ -156,13 +156,13 @@ def test_a_server_that_leaves_connections_open_does_not_stall_a_build(
 def test_what_can_not_work_is_refused_in_one_line(
     corpus: Path,
     tmp_path: Path,
-    hnhub: Callable[..., subprocess.CompletedProcess[str]],
+    here: Callable[..., subprocess.CompletedProcess[str]],
     options: list[str],
     code: int,
     message: str,
 ) -> None:
     where = [] if "--corpus-dir" in options else ["--corpus-dir", str(corpus)]
-    result = hnhub("build", *options, *where, "--queries-from", "qrels", "--out", tmp_path)
+    result = here("build", *options, *where, "--queries-from", "qrels", "--out", tmp_path)
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -182,12 +182,12 @@ sys.exit(main())
 
 
 def test_bm25s_formula_and_analysis_by_option(
-    corpus: Path, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+    corpus: Path, tmp_path: Path, here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     def built(name: str, *settings: str) -> tuple[dict[str, object], Path]:
         options = [option for setting in settings for option in ("--bm25", setting)]
         where = ["--corpus-dir", corpus, "--queries-from", "qrels", "--depth", 20, "--out", tmp_path / name]
-        result = hnhub("build", "made", "--method", "bm25", *where, *options, "--json")
+        result = here("build", "made", "--method", "bm25", *where, *options, "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout), tmp_path / name / "made"
 
@@ -236,7 +236,7 @@ def test_two_builds_into_one_folder(
 
 
 def test_a_server_of_completions_only(
-    corpus: Path, tmp_path: Path, hnhub: Callable[..., subprocess.CompletedProcess[str]]
+    corpus: Path, tmp_path: Path, here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     template = tmp_path / "template.jinja"
     template.write_text(
@@ -245,10 +245,10 @@ def test_a_server_of_completions_only(
     options = ["--corpus-dir", corpus, "--queries-from", "qrels", "--method", "llm", "--queries", 6, "--negatives", 1]
     with Scripted(completions=True) as server:
         asked = ["build", "made", *options, "--out", tmp_path, "--endpoint", server.url, "--api", "openai-completions"]
-        without = hnhub(*asked)
-        built = hnhub(*asked, "--chat-template", template)
+        without = here(*asked)
+        built = here(*asked, "--chat-template", template)
         prompts = [body["prompt"] for body in server.bodies]
-        chat = hnhub(*asked[:-1], "openai", "--chat-template", template)
+        chat = here(*asked[:-1], "openai", "--chat-template", template)
     assert without.returncode == 2
     assert "--chat-template" in without.stderr
     assert built.returncode == 0, built.stderr

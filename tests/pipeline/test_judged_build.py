@@ -37,11 +37,11 @@ def options(corpus: Path, out: Path, *more: object) -> list[object]:
     return [*where, "--negatives", 2, "--on-shortfall", "keep", *more]
 
 
-def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hnhub: Run) -> None:
+def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, here: Run) -> None:
     given = options(corpus, tmp_path, "--method", "bm25", "--method", "llm", "--judge", "llm", "--endpoint", endpoint)
-    planned = {step["stage"]: step for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]}
+    planned = {step["stage"]: step for step in json.loads(here("plan", *given, "--json").stdout)["steps"]}
     assert planned["judgements/bm25"]["requests"] == 2 * planned["judgements/llm"]["requests"] > 0
-    built = hnhub("build", *given, "--json")
+    built = here("build", *given, "--json")
     assert built.returncode == 0, built.stderr
     folder = tmp_path / "made"
     facts = json.loads((folder / "judgements" / "bm25" / "stage.json").read_text())
@@ -65,12 +65,12 @@ def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hn
     assert "were judged by a language model" in card
     assert f"the first {facts['shown']} candidates" in card
     assert "The prompt for task <code>judge</code>" in card
-    assert hnhub("validate", folder / "dataset").returncode == 0
-    assert {step["state"] for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]} == {"done"}
+    assert here("validate", folder / "dataset").returncode == 0
+    assert {step["state"] for step in json.loads(here("plan", *given, "--json").stdout)["steps"]} == {"done"}
 
     own = tmp_path / "own.toml"
     own.write_text(OWN)
-    other = hnhub("build", *given, "--prompt", f"judge={own}")  # the answers are sentences, so no grades
+    other = here("build", *given, "--prompt", f"judge={own}")  # the answers are sentences, so no grades
     assert other.returncode == 0, other.stderr
     facts = json.loads((folder / "judgements" / "bm25" / "stage.json").read_text())
     assert facts["judge_failed"] == facts["judged"] == 48
@@ -78,17 +78,17 @@ def test_a_language_model_judges(corpus: Path, endpoint: str, tmp_path: Path, hn
     assert set(scored.filter(pl.col("position").is_not_null())["reason"]) == {"judge_failed"}
     assert set(scored["verdict"]) == {"keep"}
     assert "| 48 | 0 | 0 | 0 | 48 |" in (folder / "dataset" / "README.md").read_text()
-    assert hnhub("validate", folder / "dataset").returncode == 0
+    assert here("validate", folder / "dataset").returncode == 0
 
 
 def test_a_language_model_judges_a_querys_candidates_at_once(
-    corpus: Path, endpoint: str, tmp_path: Path, hnhub: Run
+    corpus: Path, endpoint: str, tmp_path: Path, here: Run
 ) -> None:
     given = options(
         corpus, tmp_path, "--method", "bm25", "--judge", "listwise", "--queries", 12, "--endpoint", endpoint
     )
-    planned = {step["stage"]: step for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]}
-    built = hnhub("build", *given, "--json")
+    planned = {step["stage"]: step for step in json.loads(here("plan", *given, "--json").stdout)["steps"]}
+    built = here("build", *given, "--json")
     assert built.returncode == 0, built.stderr
     facts = json.loads((tmp_path / "made" / "judgements" / "bm25" / "stage.json").read_text())
     assert planned["judgements/bm25"]["requests"] == facts["asked"] == 12
@@ -96,33 +96,33 @@ def test_a_language_model_judges_a_querys_candidates_at_once(
     assert min(facts["keep"], facts["drop"], facts["promote"]) > 0
     card = (tmp_path / "made" / "dataset" / "README.md").read_text()
     assert "judged by a language model, all candidates of a query at once" in card
-    assert hnhub("validate", tmp_path / "made" / "dataset").returncode == 0
+    assert here("validate", tmp_path / "made" / "dataset").returncode == 0
 
 
 @pytest.mark.slow
-def test_a_cross_encoder_judges(corpus: Path, tmp_path: Path, hnhub: Run) -> None:
+def test_a_cross_encoder_judges(corpus: Path, tmp_path: Path, here: Run) -> None:
     given = options(corpus, tmp_path, "--method", "bm25", "--judge", "ce", "--cross-encoder", "local", "--queries", 4)
-    planned = {step["stage"]: step["work"] for step in json.loads(hnhub("plan", *given, "--json").stdout)["steps"]}
+    planned = {step["stage"]: step["work"] for step in json.loads(here("plan", *given, "--json").stdout)["steps"]}
     assert planned["judgements/bm25"].endswith("pairs to score")
-    built = hnhub("build", *given)
+    built = here("build", *given)
     assert built.returncode == 0, built.stderr
     assert "asked of the model" not in built.stdout
     facts = json.loads((tmp_path / "made" / "judgements" / "bm25" / "stage.json").read_text())
     assert facts["judged"] == 16
     assert facts["model"].startswith("SmolLM2")
     assert "by a cross-encoder" in (tmp_path / "made" / "dataset" / "README.md").read_text()
-    assert hnhub("validate", tmp_path / "made" / "dataset").returncode == 0
+    assert here("validate", tmp_path / "made" / "dataset").returncode == 0
 
 
-def test_a_builders_judge(corpus: Path, tmp_path: Path, hnhub: Run) -> None:
+def test_a_builders_judge(corpus: Path, tmp_path: Path, here: Run) -> None:
     builder = tmp_path / "made.py"
     builder.write_text(
         "from hnhub.records import Recipe\nVERSION = '1.0.0'\n"
         "RECIPE = Recipe(corpus='made', methods=('bm25',), judge='ce', max_percent=None)\n"
     )
     given = options(corpus, tmp_path, "--builder", builder)
-    refused = hnhub("build", *given)
+    refused = here("build", *given)
     assert refused.returncode == 2
     assert refused.stderr == "hnhub: --judge ce has no limit to judge by; give --max-percent or --max-margin\n"
-    assert hnhub("build", *given, "--judge", "none").returncode == 0
+    assert here("build", *given, "--judge", "none").returncode == 0
     assert not (tmp_path / "made" / "judgements").exists()

@@ -73,9 +73,9 @@ def test_every_judged_pair_is_a_row_or_in_the_ledger(corpus: Path, tmp_path: Pat
     assert positives.drop_nulls("rank")["score"].null_count() == 0
 
 
-def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, hnhub: Run) -> None:
+def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, here: Run) -> None:
     given = ["made", "--corpus-dir", corpus, "--method", "bm25", "--queries-from", "qrels", "--out", tmp_path / "runs"]
-    done = hnhub("build", *given, "--queries", 10, "--positives", 1, "--negatives", 2)
+    done = here("build", *given, "--queries", 10, "--positives", 1, "--negatives", 2)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "made" / "dataset"
     assert "train: 20 beyond --queries 10" in done.stderr
@@ -84,11 +84,11 @@ def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, hnhub:
     assert left["queries", "train", "--queries 10"] == 20
     assert stats["stats"]["rows"]["bm25"] == {"train": 10}
     assert "20 queries of train lie beyond `--queries 10`" in (folder / "README.md").read_text()
-    assert hnhub("validate", folder).returncode == 0
-    whole = hnhub("build", *given, "--positives", "all", "--negatives", 2, "--json")
+    assert here("validate", folder).returncode == 0
+    whole = here("build", *given, "--positives", "all", "--negatives", 2, "--json")
     assert json.loads(whole.stdout)["rows"]["bm25"] == {"train": 33}
     assert json.loads((folder / "stats.json").read_text())["left_out"] == []
-    wrong = hnhub("build", *given, "--positives", "some")
+    wrong = here("build", *given, "--positives", "some")
     assert wrong.returncode == 2
     assert "'--positives': 'some' is no number of 1 or more, and not 'all'" in wrong.stderr
 

@@ -16,7 +16,7 @@ from small_corpus import write_corpus
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, hnhub: Run) -> None:
+def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, here: Run) -> None:
     folder = write_corpus(tmp_path / "made")
     texts = [json.loads(line)["text"] for line in (folder / "corpus.jsonl").read_text().splitlines()]
     write = Writer(texts)
@@ -28,9 +28,9 @@ def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, hnhub: Run) -> No
         command = ["build", "made", "--corpus-dir", folder, "--method", "bm25", "--queries", 20, "--depth", 20,
                    "--query-style", "question=.5,keyword=.3", "--query-style", "claim=.2", "--per-passage", 2, "--query-judge",
                    "--model", "one", "--model", "two", "--endpoint", server.url, "--out", tmp_path]  # fmt: skip
-        planned = hnhub("plan", *command[1:], "--json")
-        built = hnhub(*command, "--json")
-        again = hnhub(*command)
+        planned = here("plan", *command[1:], "--json")
+        built = here(*command, "--json")
+        again = here(*command)
     assert planned.returncode == built.returncode == again.returncode == 0, built.stderr
     assert next(step for step in json.loads(planned.stdout)["steps"] if step["stage"] == "queries")["requests"] == 50
     dataset = tmp_path / "made" / "dataset"
@@ -44,11 +44,11 @@ def test_a_build_of_mixed_styles_by_two_models(tmp_path: Path, hnhub: Run) -> No
     assert set(told["model"]) == {"queries", "query-judge"}
     (failed,) = (drop["count"] for drop in told["drops"] if drop["reason"] == "model_failure")
     assert told["model"]["queries"]["failures"] == {"not JSON after 3 asks": failed}  # of both models
-    assert hnhub("validate", dataset).returncode == 0
+    assert here("validate", dataset).returncode == 0
     assert again.stderr.count("there") == 5
 
 
-def test_wrong_styles_are_refused_at_once(tmp_path: Path, hnhub: Run) -> None:
+def test_wrong_styles_are_refused_at_once(tmp_path: Path, here: Run) -> None:
     folder = write_corpus(tmp_path / "made")
     command = ["build", "made", "--corpus-dir", folder, "--method", "bm25", "--out", tmp_path, "--query-style"]
     for wrong, words in (
@@ -57,5 +57,5 @@ def test_wrong_styles_are_refused_at_once(tmp_path: Path, hnhub: Run) -> None:
         ("keyword=much", "could not convert"),
         ("keyword=0", "share 0"),
     ):
-        found = hnhub(*command, wrong)
+        found = here(*command, wrong)
         assert (found.returncode, words in found.stderr) == (2, True), found.stderr

@@ -10,7 +10,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
+import hnhub
 from hnhub.errors import ServiceError, UsageError
+from hnhub.progress import Event, listening
 from hnhub.publish.elsewhere import check_url, deliver
 from hub_client import TOKEN, clean_environment, content, make_folder
 from hub_server import HubServer
@@ -157,38 +159,47 @@ def test_a_url_that_can_not_be_is_refused_before_work(url: str) -> None:
         check_url(url)
 
 
-def test_a_build_on_a_url_and_on_the_hub(tmp_path: Path) -> None:
+def test_a_build_on_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = write_corpus(tmp_path / "corpora" / "made")
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "cache"))
+    url = f"file://{tmp_path}/there"
+    told: list[Event] = []
+    for out in (url, url, tmp_path / "plain"):
+        with listening(told.append):
+            hnhub.build(
+                corpus, methods=["bm25"], queries_from="qrels", negatives=2, depth=10, rights="made here", out=out
+            )
+    assert [(one.what, one.state) for one in told if one.stage == url] == [("written", "made"), ("as it was", "there")]
+    assert content(tmp_path / "there") == content(tmp_path / "plain" / "made" / "dataset")
+    assert not (tmp_path / "there" / ".tmp").exists()
+
+
+def test_the_command_builds_on_the_hub(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpora" / "made")
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "hnhub",
+            "build",
+            "made",
+            "--corpus-dir",
+            corpus,
+            "--method",
+            "bm25",
+            "--queries-from",
+            "qrels",
+        ),
+        *("--negatives", "2", "--depth", "10", "--i-have-the-rights", "made here", "--out", "hf://datasets/ann/made"),
+    ]
     with HubServer() as hub:
         hub.add_user(TOKEN, "ann")
         environment = {
             **clean_environment(hub.url, tmp_path / "home", TOKEN, xet=True),
             "HNHUB_HOME": str(tmp_path / "cache"),
         }
-
-        def build(out: str) -> str:
-            command = [sys.executable, "-m", "hnhub", "build", "made", "--corpus-dir", str(corpus), "--method", "bm25"]
-            command += [
-                "--queries-from",
-                "qrels",
-                "--negatives",
-                "2",
-                "--depth",
-                "10",
-                "--i-have-the-rights",
-                "made here",
-            ]
-            done = subprocess.run(
-                [*command, "--out", out], env=environment, capture_output=True, text=True, timeout=200, check=False
-            )
+        for told in ("written", "as it was there"):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
             assert done.returncode == 0, done.stderr
-            return done.stderr
-
-        url = f"file://{tmp_path}/there"
-        for where in (url, "hf://datasets/ann/made"):
-            assert f"{where} written" in " ".join(build(where).split())
-            assert f"{where} as it was there" in " ".join(build(where).split())
+            assert f"hf://datasets/ann/made {told}" in " ".join(done.stderr.split())
         assert len(hub.store.repos["dataset", "ann/made"].commits) <= 2  # the repository's first, and ours
-    build(str(tmp_path / "plain"))
-    assert content(tmp_path / "there") == content(tmp_path / "plain" / "made" / "dataset")
-    assert not (tmp_path / "there" / ".tmp").exists()

@@ -132,7 +132,8 @@ def test_a_fault_leaves_one_commit_or_none(case: Case, site: Site, first: Path, 
         tip = site.hub.store.files(name)
         assert {path: data for path, data in tip.items() if path != ".gitattributes"} == content(second)
         assert repo.tags == {"v2.0.0": ours[0].sha}
-        assert site.client("load", folder=second, repo=name, revision="v2.0.0")["value"] == 4
+        if "verify" in case.name:  # elsewhere the push itself has loaded this very commit
+            assert site.client("load", folder=second, repo=name, revision="v2.0.0")["value"] == 4
         (items,) = [found["items"] for found in site.hub.store.collections.values() if found["title"] == "Faults"]
         assert [item["note"] for item in items if item["id"] == name] == ["of tests"]
     else:
