@@ -1,5 +1,6 @@
 """What every room's tests share: where real BEIR data may lie, and the command line, as a subprocess and in this process."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -21,11 +22,15 @@ BEIR = REPOSITORY.parent / "shared" / "data" / "beir"
 
 
 @pytest.fixture(scope="session")
-def beir() -> Path | None:
-    """A folder of real BEIR folders (scifact, nfcorpus, cranfield) where there is one, else None."""
-    given = os.environ.get("HNHUB_CORPORA")
-    folder = Path(given) if given else BEIR
-    return folder if (folder / "scifact" / "corpus.jsonl").is_file() else None
+def beir() -> Path:
+    """A folder of real corpora in BEIR layout: scifact, nfcorpus and cranfield. Without one the test is skipped."""
+    folder = Path(os.environ.get("HNHUB_CORPORA") or BEIR)
+    for name in ("scifact", "nfcorpus", "cranfield"):
+        if not (folder / name / "corpus.jsonl").is_file():
+            pytest.skip(
+                f"no {folder / name}: get it in BEIR layout (docs/corpora.md) and name the folder by HNHUB_CORPORA"
+            )
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +67,8 @@ def here(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         command = ["hnhub", *map(str, arguments)]
         with pytest.MonkeyPatch.context() as patch, isolated as (output, errors, _):
             patch.setattr(sys, "argv", command)
+            patch.setattr(logging.root, "handlers", [])  # as at a start: the command sets its own up
+            patch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
             with pytest.raises(SystemExit) as ended:
                 main()
             code = ended.value.code

@@ -52,7 +52,7 @@ def typed(shell: str, words: str, *, until: str, home: Path) -> str:
 )
 def test_a_tab_completes_commands_corpora_and_options(shell: str, words: str, until: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+        pytest.skip(f"no {shell}: apt-get install {shell}")
     assert until in typed(shell, words, until=until, home=tmp_path)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnhub.api.inputs import open_corpus, source_of
-from hnhub.corpus.documents import Chunking, chunk_document, tokens
+from hnhub.corpus.documents import CUT_VERSION, Chunking, chunk_document, tokens
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.errors import InputError, UsageError
 from hnhub.records import parent_of
@@ -179,11 +179,11 @@ def test_headings_with_nothing_under_them_are_kept() -> None:
     assert (alone.title, alone.text) == ("Only: This", "This")
 
 
-def test_what_was_cut_in_another_way_is_cut_again(manuals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cut, tables = resolve(str(manuals), None, Chunking(64)), resolve("pydocs")
-    before = cut.identity(), tables.identity()
-    monkeypatch.setattr("hnhub.corpus.documents.CUT_VERSION", 99)
-    assert (cut.identity() == before[0], tables.identity() == before[1]) == (False, True)
+def test_the_way_of_cutting_is_part_of_what_a_corpus_is(manuals: Path) -> None:
+    cut, tables = resolve(str(manuals), None, Chunking(64)).identity(), resolve("pydocs").identity()
+    assert cut["cut"] == CUT_VERSION
+    assert cut["chunking"]["tokens"] == 64
+    assert "cut" not in tables
 
 
 def test_chunks_overlap_where_asked() -> None:

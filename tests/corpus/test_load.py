@@ -31,9 +31,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_corpora(name: str, beir: Path | None, load: Load) -> None:
-    if beir is None or not (beir / name).is_dir():
-        pytest.skip("no BEIR folder on this machine")
+def test_real_corpora(name: str, beir: Path, load: Load) -> None:
     facts, tables = load(beir / name)
     documents, queries, qrels, dropped = REAL[name]
     assert facts["counts"] == {"documents": documents, "queries": queries, "qrels": qrels}

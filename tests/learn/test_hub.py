@@ -47,7 +47,20 @@ def pushed(hub, run, tmp_path_factory):
 
 def test_train_from_a_repository_at_a_revision(pushed, run, corpus, static_model, tmp_path):
     # The corpus that must not be trained on is the one that the manifest in the repository names.
-    command = ("train", "ann/tiny", "--revision", "v1.0.0", "--config", "bm25", "--model", static_model, "--batch", 4, "--epochs", 1)
+    command = (
+        "train",
+        "ann/tiny",
+        "--revision",
+        "v1.0.0",
+        "--config",
+        "bm25",
+        "--model",
+        static_model,
+        "--batch",
+        4,
+        "--epochs",
+        1,
+    )
     found = json.loads(run(*command, "--corpus-dir", corpus, "--out", tmp_path / "model", "--json").stdout)
     assert (found["dataset"], found["revision"]) == ("ann/tiny", pushed)
     assert found["leaks"][0]["corpus"] == "tiny"

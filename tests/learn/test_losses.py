@@ -33,11 +33,14 @@ def made(rows, seed=0, **settings):
     return loss, embeddings, torch.arange(rows.height)[:, None].float()
 
 
-@pytest.mark.parametrize("mode", [None, "in_batch_negatives", "hard_negatives", "all_negatives"])
-@pytest.mark.parametrize("loss_name", ["ranking", "lsepair"])
-def test_ranking_is_that_of_sentence_transformers(mode, loss_name):
-    if mode and loss_name == "lsepair":
-        pytest.skip("LSEPair weighs no negatives")
+@pytest.mark.parametrize(
+    ("loss_name", "mode"),
+    [
+        ("lsepair", None),
+        *(("ranking", mode) for mode in (None, "in_batch_negatives", "hard_negatives", "all_negatives")),
+    ],
+)
+def test_ranking_is_that_of_sentence_transformers(loss_name, mode):
     loss, embeddings, labels = made(SIX, loss=loss_name, hardness_mode=mode, hardness_strength=3.0)
     theirs = losses.MultipleNegativesRankingLoss(
         torch.nn.Identity(), scale=10.0, hardness_mode=mode, hardness_strength=3.0 if mode else 0.0

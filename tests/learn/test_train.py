@@ -223,8 +223,6 @@ def test_the_card_says_when_nothing_was_measured(make_dataset, static_model, tmp
 @pytest.mark.slow
 def test_a_pretrained_encoder_learns_from_real_claims(beir, minilm, tmp_path, monkeypatch, write_dataset):
     """MiniLM on 48 SciFact claims with passages of other claims as negatives: the loss falls, the metric is reported."""
-    if beir is None:
-        pytest.skip("no real corpora beside the checkout")
     monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HNHUB_CORPORA", str(beir))
     train = open_split("scifact", "train")

@@ -20,7 +20,6 @@ from hnhub.records import BM25Settings, contents
 from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES
 from small_miners import mining
 
-BEIR = Path(__file__).parents[3] / "shared" / "data" / "beir"
 DEFAULTS = in_language(BM25Settings(), "en")
 
 
@@ -261,12 +260,12 @@ def test_memory_is_bounded_for_half_a_million_passages(tmp_path: Path) -> None:
 # --- real corpora
 
 
-def read_beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[str, int]]]:
-    lines = (BEIR / name / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+def read_beir(folder: Path) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[str, int]]]:
+    lines = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
     documents = [json.loads(line) for line in lines]
-    asked = [json.loads(line) for line in (BEIR / name / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
     qrels: dict[str, dict[str, int]] = {}
-    for line in (BEIR / name / "qrels" / "test.tsv").read_text().splitlines()[1:]:
+    for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
         query_id, document_id, score = line.split("\t")
         if int(score) > 0:
             qrels.setdefault(query_id, {})[document_id] = int(score)
@@ -286,7 +285,6 @@ def ndcg_at_10(index, ids: list[str], queries: dict[str, str], qrels: dict[str, 
     return sum(values) / len(values)
 
 
-@pytest.mark.skipif(not BEIR.is_dir(), reason="the BEIR corpora are not beside the checkout")
 @pytest.mark.parametrize(
     ("name", "expected", "tolerance"),
     [
@@ -297,8 +295,8 @@ def ndcg_at_10(index, ids: list[str], queries: dict[str, str], qrels: dict[str, 
         ("cranfield", 0.3661, 0.01),
     ],
 )
-def test_figures_on_real_corpora(name: str, expected: float, tolerance: float) -> None:
-    documents, queries, qrels = read_beir(name)
+def test_figures_on_real_corpora(name: str, expected: float, tolerance: float, beir: Path) -> None:
+    documents, queries, qrels = read_beir(beir / name)
     index = index_texts([contents(document["title"], document["text"]) for document in documents])
     assert ndcg_at_10(index, [document["_id"] for document in documents], queries, qrels) == pytest.approx(
         expected, abs=tolerance

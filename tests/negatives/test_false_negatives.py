@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from hnhub.corpus.load import make_corpus, resolve
 from hnhub.negatives import bm25
@@ -14,9 +13,7 @@ from hnhub.records import Recipe, contents
 from hnhub.text.similarity import NEAR, similarity
 
 
-def test_scifact(beir: Path | None, home: Path, tmp_path: Path) -> None:
-    if beir is None:
-        pytest.skip("SciFact is not on this machine")
+def test_scifact(beir: Path, home: Path, tmp_path: Path) -> None:
     corpus, queries, mined, out = (tmp_path / name for name in ("corpus", "queries", "mined", "out"))
     for folder in (corpus, queries, mined, out):
         folder.mkdir()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,18 +170,6 @@ def test_what_can_not_work_is_refused_in_one_line(
     assert not list(tmp_path.glob("**/*.parquet"))
 
 
-MISSING = """
-import importlib.metadata, sys
-def version(name, plain=importlib.metadata.version):
-    if name == "bm25s":
-        raise importlib.metadata.PackageNotFoundError(name)
-    return plain(name)
-importlib.metadata.version = version
-from hnhub.__main__ import main
-sys.exit(main())
-"""
-
-
 def test_bm25s_formula_and_analysis_by_option(
     corpus: Path, tmp_path: Path, here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -193,17 +182,17 @@ def test_bm25s_formula_and_analysis_by_option(
 
     plain, there = built("plain")
     assert built("plain", "k1=0.9", "method=lucene")[0] == plain  # the defaults, in words: the same recipe
-    other, here = built("other", "method=bm25+", "k1=1.2", "stop_words=none", "stemmer=english")
+    other, changed = built("other", "method=bm25+", "k1=1.2", "stop_words=none", "stemmer=english")
     assert other["fingerprint"] != plain["fingerprint"]
-    assert (here / "candidates/bm25/candidates.parquet").read_bytes() != (
+    assert (changed / "candidates/bm25/candidates.parquet").read_bytes() != (
         there / "candidates/bm25/candidates.parquet"
     ).read_bytes()
-    manifest = json.loads((here / "dataset" / "manifest.json").read_text())
+    manifest = json.loads((changed / "dataset" / "manifest.json").read_text())
     assert manifest["recipe"]["bm25"] == [
         ["method", "bm25+"], ["k1", 1.2], ["stemmer", "english"], ["stop_words", None],
     ]  # fmt: skip
     told = "BM25, wherever it was used, had method bm25+, k1 1.2, stemmer english, stop_words none in place"
-    assert told in (here / "dataset" / "README.md").read_text()
+    assert told in (changed / "dataset" / "README.md").read_text()
     assert "wherever it was used" not in (there / "dataset" / "README.md").read_text()
     theirs, folder = built("engine", "engine=bm25s")
     assert theirs["rows"] == plain["rows"]
@@ -211,17 +200,37 @@ def test_bm25s_formula_and_analysis_by_option(
 
 
 def test_a_reference_engine_that_is_not_there_is_refused(corpus: Path, tmp_path: Path) -> None:
-    options = ["--corpus-dir", str(corpus), "--queries-from", "qrels", "--method", "bm25", "--out", str(tmp_path)]
+    """In an environment that has all that this one has, but for bm25s."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith("bm25s"):
+            (packages / path.name).symlink_to(path)
+    options = [
+        "--corpus-dir",
+        str(corpus),
+        "--queries-from",
+        "qrels",
+        "--method",
+        "bm25",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    source = str(Path(__file__).parents[2] / "src")
     result = subprocess.run(
-        [sys.executable, "-c", MISSING, "build", "made", *options, "--bm25", "engine=bm25s"],
-        env={**os.environ, "HNHUB_HOME": str(tmp_path / "home")},
+        [sys.executable, "-S", "-m", "hnhub", "build", "made", *options, "--bm25", "engine=bm25s"],
+        env={
+            **os.environ,
+            "HNHUB_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": os.pathsep.join([source, str(packages)]),
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 2
     assert result.stderr == "hnhub: bm25s is not installed; pip install 'hnhub[bench]'\n"
-    assert not list(tmp_path.glob("**/*.parquet"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_builds_into_one_folder(

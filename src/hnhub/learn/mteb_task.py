@@ -112,6 +112,7 @@ def _instructed(settings: Mapping[str, Any]) -> Any:
         prompts_dict = settings.get("prompts_dict")
 
         def encode(self, *_: Any, **__: Any) -> Any:
+            """Abstract in mteb, whose evaluation calls it; here nothing is ever encoded by this."""
             raise NotImplementedError
 
     return Instructed()

@@ -1,5 +1,6 @@
 """The candidate stages, one a source: what each is made from, and made by the miner that `METHODS` names."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,13 +27,13 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class CandidatesParameters(Parameters):
+class CandidatesParameters(Parameters, ABC):
     """Of `candidates/<method>`."""
 
     @classmethod
+    @abstractmethod
     def of(cls, job: Job, method: str) -> Self:
         """What the method's candidates are made from in this build."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
