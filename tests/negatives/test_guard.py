@@ -151,6 +151,12 @@ def test_chunks_of_the_positives_file_are_no_negatives(chunked: bool) -> None:
     assert found == [sibling, "positive", sibling, None, None, None]
 
 
+def test_what_was_dropped_is_no_first_of_duplicates() -> None:
+    documents = {"a.md#1": "zinc in Norway", "a.md#2": "tall swifts fly", "b.md#1": "Tall swifts fly!"}
+    known = Judged("zinc", ["a.md#1"], ["a.md#1"], documents, Keys(documents), chunked=True)
+    assert judge(known, list(documents.items()), Keys(documents)) == ["positive", "sibling", None]
+
+
 words = st.sampled_from(
     ["zinc", "iron", "growth", "children", "lambs", "copper", "slows", "Peru", "a", "of", "9", "?!"]
 )
