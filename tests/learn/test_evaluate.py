@@ -18,8 +18,8 @@ BM25 = {"scifact": 0.6789, "nfcorpus": 0.3218, "cranfield": 0.3661}
 
 
 @pytest.mark.parametrize("name", BM25)
-def test_bm25_is_near_the_reference(name, beir, hnhub):
-    done = hnhub("evaluate", "bm25", "--corpus", name, "--json", HNHUB_CORPORA=str(beir))
+def test_bm25_is_near_the_reference(name, beir, here):
+    done = here("evaluate", "bm25", "--corpus", name, "--json", HNHUB_CORPORA=str(beir))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["metrics"]["nDCG@10"] == pytest.approx(BM25[name], abs=0.005)
@@ -145,11 +145,11 @@ def test_the_depth_serves_the_deepest_measure():
 
 
 def test_the_command_scores_a_bi_encoder_a_run_file_and_a_decontaminated_split(
-    things, static_model, make_dataset, hnhub, tmp_path, corpus
+    things, static_model, make_dataset, here, tmp_path, corpus
 ):
     own = {"HNHUB_CORPORA": str(corpus.parent), "HNHUB_HOME": str(tmp_path / "home")}
     trained_on = make_dataset(things=["red kettle", things.query_ids[3].removeprefix("q-").replace("_", " ")])
-    done = hnhub(
+    done = here(
         "evaluate", static_model, "--corpus", "things", "--json", "--run", tmp_path / "run.trec", "--metric", "nDCG@10",
         "--metric", "Success@5", "--trained-on", trained_on, "--config", "bm25", **own,
     )  # fmt: skip
@@ -158,13 +158,13 @@ def test_the_command_scores_a_bi_encoder_a_run_file_and_a_decontaminated_split(
     assert list(first["metrics"]) == ["nDCG@10", "Success@5"]
     assert first["contaminated_queries"] == 1
     assert str(tmp_path) not in done.stdout
-    again = hnhub(
+    again = here(
         "evaluate", "--from-run", tmp_path / "run.trec", "--corpus", "things", "--metric", "nDCG@10", "--json", **own
     )
     assert json.loads(again.stdout)["metrics"]["nDCG@10"] == first["metrics"]["nDCG@10"]
-    shown = hnhub("evaluate", "bm25", "--corpus", "things", **own)
+    shown = here("evaluate", "bm25", "--corpus", "things", **own)
     assert "bm25 on things, test: 20 queries" in shown.stdout
-    assert hnhub("evaluate", "--corpus", "things", **own).returncode == 2
+    assert here("evaluate", "--corpus", "things", **own).returncode == 2
 
 
 def test_an_unjudged_query_of_a_run_is_left_out_of_reranking(things):

@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).with_name("by_mteb.py")
 
 
 @pytest.fixture(scope="session")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, hnhub) -> tuple[Path, Path, Path]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory, here) -> tuple[Path, Path, Path]:
     """A model, a BEIR folder as `adapt` holds one out, and the result of the one on the other."""
     place = tmp_path_factory.mktemp("mteb")
     model, corpus = small_models.word_vectors(place / "words", 32), write_corpus(place / "made")
@@ -29,7 +29,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, hnhub) -> tuple[Path, Pa
     rows = csv.DictReader((corpus / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines(), delimiter="\t")
     lines = [json.dumps({**row, "score": int(row["score"])}) for row in rows]
     (corpus / "qrels" / "test.jsonl").write_text("\n".join(lines) + "\n")
-    done = hnhub(
+    done = here(
         "evaluate", model, "--corpus", "made", "--corpus-dir", corpus, "--mteb-results", place / "results", "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -101,9 +101,9 @@ def test_the_catalogs_corpora_bear_mtebs_names(evaluated: tuple[Path, Path, Path
     assert (task.name, task.revision[:7]) == ("SciFact", "d56462d")
 
 
-def test_a_shallow_ranking_is_refused(tmp_path: Path, evaluated: tuple[Path, Path, Path], hnhub) -> None:
+def test_a_shallow_ranking_is_refused(tmp_path: Path, evaluated: tuple[Path, Path, Path], here) -> None:
     model, corpus, _ = evaluated
-    done = hnhub(
+    done = here(
         "evaluate", model, "--corpus", "made", "--corpus-dir", corpus, "--depth", 100, "--mteb-results", tmp_path / "x"
     )
     assert done.returncode == 2
