@@ -114,6 +114,15 @@ def test_distilled_passages_are_spread_over_the_scores_and_positives_find_theirs
     assert few.row(0)[2:] == ("text 1", "text 2", None, None, [50.0, 39.0, 38.0, None, None])
 
 
+def test_no_candidate_is_drawn_that_the_window_or_the_judge_passed_over():
+    rows = [("q", "ask", f"d{at}", f"text {at}", 0, 40.0 - at, "keep", None) for at in range(1, 9)]
+    frame = scored([("q", "ask", "p1", "first", 1, 50.0, "keep", None), *rows])
+    passed = {"text 1": "outside_window", "text 2": "not_judged"}
+    frame = frame.with_columns(pl.col("text").replace_strict(passed, default=None).alias("reason"))
+    found, _ = scored_rows(frame, 8, seed=1)
+    assert found.row(0)[2:-1] == (*(f"text {at}" for at in range(3, 9)), None, None)
+
+
 def test_nothing_scored_is_refused():
     rows = [("q", "ask", None, "written", 0, None, "keep", 1), ("q", "ask", "p", "first", 1, None, "keep", None)]
     with pytest.raises(InputError, match="no scores to learn from"):

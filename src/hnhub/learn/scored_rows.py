@@ -3,7 +3,7 @@
 import polars as pl
 
 from hnhub.errors import InputError
-from hnhub.records import LEVEL_REASONS
+from hnhub.records import LEVEL_REASONS, NOT_OFFERED
 from hnhub.score.strata import spread_order
 from hnhub.stages import fingerprint
 
@@ -16,8 +16,8 @@ _HIGHEST = 3.0
 def scored_rows(scored: pl.DataFrame, candidates: int | None, seed: int) -> tuple[pl.DataFrame, int]:
     """Rows of query, positive, negative_1..n and label (n + 1 scores), one a positive; and how many queries make none.
 
-    n is the number of chosen negatives, or `candidates`: those are drawn from all passages that guard, cut and judge left,
-    evenly over the order of their scores, for each row by its own draw. A query with fewer has nulls. A positive that the
+    n is the number of chosen negatives, or `candidates`: those are drawn from all passages that guard, cut, rank window and judge
+    left, evenly over the order of their scores, for each row by its own draw. A query with fewer has nulls. A positive that the
     scorer did not score, as a row of its own or as a candidate, has a null in its label. Passages that were written at levels
     of relevance are learnt from at every level: all of them, if no number is given. Raises InputError without scores.
     """
@@ -36,7 +36,8 @@ def scored_rows(scored: pl.DataFrame, candidates: int | None, seed: int) -> tupl
         pl.col("text").alias("positive"),
         pl.coalesce("score", "any_score", pl.lit(_HIGHEST if levels else None)).alias("score"),
     )
-    usable = (pl.col("verdict") == "keep") | written
+    offered = (pl.col("verdict") == "keep") & ~pl.col("reason").is_in(NOT_OFFERED).fill_null(value=False)
+    usable = offered | written
     pool = rows.filter((pl.col("label") == 0) & pl.col("score").is_not_null() & usable)
     if candidates is None and levels:
         candidates = int(pool.group_by("query_id").len()["len"].max() or 0)  # type: ignore[arg-type]

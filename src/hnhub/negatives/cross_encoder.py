@@ -210,7 +210,7 @@ def _merge(queries: pl.DataFrame, sources: Mapping[str, Path], depth: int) -> pl
         ]
     )
     return (
-        rows.join(order.select("order", "query_id", "query"), on="order")
+        rows.join(order.select("order", "query_id", "query"), on="order", maintain_order="left")
         .sort("order", ~pl.col("found"), maintain_order=True)
         .select(
             "order",
