@@ -44,7 +44,7 @@ def write_page(out: Path) -> None:
 
 
 def _read(folder: Path) -> dict[str, object]:
-    """Scores [seeds, queries] by arm, which queries no arm's training touched, and the conclusions."""
+    """Scores [seeds, queries] by arm, which queries no arm's training touched (but arms that touch all), and the conclusions."""
     base = pl.read_parquet(folder / "base" / "scores.parquet")
     scores = {"base": base[MEASURE].to_numpy()[None], "bm25": pl.read_parquet(folder / "bm25" / "scores.parquet")[MEASURE].to_numpy()[None]}  # fmt: skip
     touched: dict[str, np.ndarray] = {}
@@ -58,11 +58,12 @@ def _read(folder: Path) -> dict[str, object]:
     pairs = [(name, "base") for name in scores if name != "base"]
     everything = {c.system: c for c in conclude(scores, pairs, margin=MARGIN)} if pairs else {}
     clean: dict[str, Conclusion] = {}
-    if touched:
-        kept = ~np.any(list(touched.values()), axis=0)
+    known = {name: one for name, one in touched.items() if not one.all()}
+    if known:
+        kept = ~np.any(list(known.values()), axis=0)
+        own = {name: values[:, kept] for name, values in scores.items() if name in known or name not in touched}
         if kept.sum() > 1:
-            own = {name: values[:, kept] for name, values in scores.items()}
-            clean = {c.system: c for c in conclude(own, pairs, margin=MARGIN)}
+            clean = {c.system: c for c in conclude(own, [pair for pair in pairs if pair[0] in own], margin=MARGIN)}
     return {"scores": scores, "all": everything, "clean": clean, "steps": steps}
 
 

@@ -1,6 +1,8 @@
 import io
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,21 @@ def test_saved_cards_are_rendered_and_checked_by_the_name_of_the_corpus(
     assert run(card, ["tiny", "--check"]).exit_code == 0
     with pytest.raises(InputError, match=r"dataset_cards/nothing\.json"):
         run(card, ["nothing"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("audit {0}", 0, "bm25, 11 rows"),
+        ("card {0} --check", 0, ""),
+        ("diff {0} {0}", 0, ""),
+        ("release {0}/none.toml", 2, "none.toml"),
+    ],
+)
+def test_commands_on_a_folder_start_as_a_user_starts_them(
+    hnhub: Callable[..., subprocess.CompletedProcess[str]], built: Path, command: str, code: int, says: str
+) -> None:
+    done = hnhub(*(word.format(built) for word in command.split()))
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
