@@ -95,7 +95,7 @@ def test_the_page_goes_along_and_into_a_space(hub: HubServer, run: Run, tmp_path
         hashlib.sha256(page).hexdigest()
         == json.loads(hub.store.blobs[tree["hnhub.json"].sha256])["files"]["index.html"]
     )
-    assert validate(folder) == []
+    assert list(validate(folder)) == []
     assert hub.store.files("ann/looked-at")["page.html"] == page
 
     sent = len([line for line in hub.log if "/commit/" in line.path])
