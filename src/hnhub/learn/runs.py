@@ -97,7 +97,7 @@ def read_run(path: Path) -> Run:
         raise InputError(f"{path}: no such file", do="give a TREC run file")
     try:
         lines = pl.read_csv(
-            path, has_header=False, separator="\x1f", quote_char=None, new_columns=["line"], schema={"line": pl.String},
+            path, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String},
             row_index_name="number", row_index_offset=1,
         ).filter(pl.col("line").str.contains(r"\S"))  # fmt: skip
     except pl.exceptions.ComputeError as error:
