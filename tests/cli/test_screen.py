@@ -114,7 +114,7 @@ def test_an_error_of_a_build_is_its_last_line(built: Terminal, runs: Path, tmp_p
     )
     assert code == 1, terminal.text
     assert terminal.lines[-1].startswith("hnhub: bm25: query ")
-    assert "✓ candidates/bm25" in " ".join(terminal.text.split())  # older versions of rich put two spaces
+    assert "✓ candidates/bm25" in " ".join(terminal.text.split())
     assert "  dataset" not in terminal.text
     assert terminal.is_clean
 
