@@ -27,6 +27,7 @@ __all__ = [
     "SCORES",
     "arrow_schema",
     "features",
+    "offered",
     "triplet",
 ]
 
@@ -171,3 +172,9 @@ def features(schema: pl.Schema) -> "datasets.Features":
     import datasets
 
     return datasets.Features.from_arrow_schema(arrow_schema(schema))
+
+
+def offered() -> pl.Expr:
+    """Of rows of SCORED whether guard, cut, rank window and judge left it: kept, in the window, and shown to the judge if there was one."""
+    passed_over = pl.col("reason").is_in(["outside_window", "not_judged"]).fill_null(value=False)
+    return (pl.col("verdict") == "keep") & ~passed_over

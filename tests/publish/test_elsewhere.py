@@ -177,19 +177,8 @@ def test_a_build_on_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_command_builds_on_the_hub(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpora" / "made")
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "hnhub",
-            "build",
-            "made",
-            "--corpus-dir",
-            corpus,
-            "--method",
-            "bm25",
-            "--queries-from",
-            "qrels",
-        ),
+        *(sys.executable, "-m", "hnhub", "build", "made", "--corpus-dir", corpus),
+        *("--method", "bm25", "--queries-from", "qrels"),
         *("--negatives", "2", "--depth", "10", "--i-have-the-rights", "made here", "--out", "hf://datasets/ann/made"),
     ]
     with HubServer() as hub:

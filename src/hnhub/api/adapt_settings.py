@@ -9,6 +9,7 @@ from hnhub.api.train import TrainOptions
 from hnhub.errors import UsageError
 from hnhub.learn.metrics import check_measures
 from hnhub.learn.options import DISTILLED
+from hnhub.learn.statistics import check_margin
 from hnhub.pipeline.miners import candidate_sources
 from hnhub.records import METHODS, MiningOptions, Recipe
 from hnhub.text.options import check_options
@@ -111,8 +112,7 @@ def settled(
     check_measures(measures)
     if judged not in ("apart", "mixed"):
         raise UsageError(f"judged = {judged!r} is none of its values", do="give apart or mixed")
-    if not margin > 0:
-        raise UsageError(f"margin {margin:g} is not above 0", do="give the largest difference that does not matter")
+    check_margin(margin)
     _check_training(method, options, train or {})
     return Settings(
         method=method,

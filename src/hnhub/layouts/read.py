@@ -15,9 +15,9 @@ import polars as pl
 
 from hnhub.errors import InputError, UsageError
 from hnhub.layouts.group import Group, Passage
-from hnhub.records import NOT_OFFERED
 from hnhub.rows.assemble import distinct_positives
 from hnhub.rows.folder import Folder
+from hnhub.schema import offered
 from hnhub.text.documents import Texts, wanted_ids
 from hnhub.text.names import meant
 
@@ -114,8 +114,7 @@ def _queries(rows: pl.DataFrame, chosen: Selection) -> Iterator[tuple[str, str |
     numbered = rows.with_row_index("at")
     once = numbered["at"].is_in(distinct_positives(numbered)["at"].implode())
     taken = (pl.col("label") == 0) & pl.col("position").is_not_null()
-    offered = ~pl.col("reason").is_in(NOT_OFFERED).fill_null(value=False)
-    further = (pl.col("label") == 0) & (pl.col("verdict") == "keep") & offered & (chosen.negatives is not None)
+    further = (pl.col("label") == 0) & offered() & (chosen.negatives is not None)
     wanted = numbered.filter(once | taken | further).sort(
         pl.col("query_id").rle_id(), pl.col("label") == 0, "position", "at", nulls_last=True
     )

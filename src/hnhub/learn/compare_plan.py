@@ -10,6 +10,7 @@ from typing import Any, Literal
 from hnhub.errors import InputError, UsageError
 from hnhub.learn.metrics import check_measures
 from hnhub.learn.options import settings_for
+from hnhub.learn.statistics import check_margin
 from hnhub.text.options import check_options
 
 __all__ = ["Plan", "PlannedCorpus", "Variant", "check_plan", "read_plan"]
@@ -120,10 +121,7 @@ def check_plan(plan: Plan) -> None:
     for name in (*plan.models, *plan.variants):  # each is a folder of its own
         if name in ("", ".", "..") or "/" in name:
             raise UsageError(f"{name!r} can't name a model or a variant", do="give one without a slash")
-    if not plan.margin > 0:
-        raise UsageError(
-            f"margin {plan.margin:g} is not above 0", do="state the largest difference that does not matter"
-        )
+    check_margin(plan.margin)
     if not 0 < plan.alpha < 1:
         raise UsageError(f"alpha {plan.alpha:g} is no level of a test", do="give, say, 0.05")
     for source, (name, variant) in itertools.product(plan.models.values(), plan.variants.items()):

@@ -3,7 +3,8 @@
 import polars as pl
 
 from hnhub.errors import InputError
-from hnhub.records import LEVEL_REASONS, NOT_OFFERED
+from hnhub.records import LEVEL_REASONS
+from hnhub.schema import offered
 from hnhub.score.strata import spread_order
 from hnhub.stages import fingerprint
 
@@ -36,8 +37,7 @@ def scored_rows(scored: pl.DataFrame, candidates: int | None, seed: int) -> tupl
         pl.col("text").alias("positive"),
         pl.coalesce("score", "any_score", pl.lit(_HIGHEST if levels else None)).alias("score"),
     )
-    offered = (pl.col("verdict") == "keep") & ~pl.col("reason").is_in(NOT_OFFERED).fill_null(value=False)
-    usable = offered | written
+    usable = offered() | written
     pool = rows.filter((pl.col("label") == 0) & pl.col("score").is_not_null() & usable)
     if candidates is None and levels:
         candidates = int(pool.group_by("query_id").len()["len"].max() or 0)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ __all__ = [
     "Conclusion",
     "Test",
     "bootstrap_interval",
+    "check_margin",
     "conclude",
     "equivalence_test",
     "holm",
@@ -66,6 +67,14 @@ class Conclusion:
         return asdict(self)
 
 
+def check_margin(margin: float) -> None:
+    """Raise UsageError for a margin that is not above 0."""
+    if not margin > 0:
+        raise UsageError(
+            f"margin {margin:g} is not above 0", do="state the largest difference that does not matter, e.g. 0.01"
+        )
+
+
 def conclude(
     values: Mapping[str, npt.NDArray[np.floating]],
     pairs: Iterable[tuple[str, str]],
@@ -81,10 +90,7 @@ def conclude(
     `values` holds per-query scores by system, shape [q], or [seeds, q] with the queries in the same order everywhere; the
     seeds are averaged. Raises UsageError for a margin that is not above 0, InputError if shapes do not pair up.
     """
-    if not margin > 0:
-        raise UsageError(
-            f"margin {margin} is not above 0", do="state the largest difference that does not matter, e.g. 0.01"
-        )
+    check_margin(margin)
     pairs = list(pairs)
     means = {name: np.atleast_2d(np.asarray(scores, np.float64)).mean(axis=0) for name, scores in values.items()}
     differences = [_paired(means, system, baseline) for system, baseline in pairs]

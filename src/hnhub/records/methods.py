@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["JUDGES", "LEVEL_REASONS", "METHODS", "NOT_OFFERED", "PAPER_METHODS", "JudgeKind", "Method"]
+__all__ = ["JUDGES", "LEVEL_REASONS", "METHODS", "PAPER_METHODS", "JudgeKind", "Method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,6 @@ METHODS: Mapping[str, Method] = {
 
 LEVEL_REASONS: Mapping[str, str] = {"drop": "written_relevant", "promote": "written_positive"}
 """By verdict, why a passage that was written at a level of relevance is no negative. Its level is learnt from all the same."""
-
-
-NOT_OFFERED = ("outside_window", "not_judged")
-"""Why a candidate that may be good is never chosen: the rank window leaves it out, or the judge was not shown it."""
 
 
 @dataclass(frozen=True, kw_only=True)
