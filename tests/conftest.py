@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -33,10 +33,13 @@ def beir() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One HNHUB_HOME for the whole run, so that journals and indexes are shared as they are in use."""
-    return tmp_path_factory.mktemp("home")
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One HNHUB_HOME for the whole run, so that journals and indexes are shared as they are in use, and the user's own is left alone."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HNHUB_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnhub.errors import InputError, UsageError
-from hnhub.stages import canonical_json, fingerprint, finished, lock, read_record, run_stage, write_atomically
+from hnhub.stages import (
+    canonical_json,
+    fingerprint,
+    finished,
+    lock,
+    read_record,
+    run_stage,
+    waiting_lock,
+    write_atomically,
+)
 
 
 def write(text: str):
@@ -106,6 +116,20 @@ def test_a_second_build_is_told_who_holds_the_folder(tmp_path: Path) -> None:
         other.send_signal(signal.SIGKILL)
     with lock(tmp_path):  # a killed holder holds nothing
         pass
+
+
+def test_who_waits_says_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program = "import sys, time; from pathlib import Path; from hnhub.stages import waiting_lock\n"
+    program += "with waiting_lock(Path(sys.argv[1]), 'index'): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
+        threading.Timer(0.2, holder.stdin.close).start()
+        with waiting_lock(tmp_path, "index"):
+            said = [record.getMessage() for record in caplog.records]
+    assert said == [f"{tmp_path / 'index'}: process {holder.pid} is at work on it; waiting for that"]
+    with waiting_lock(tmp_path, "index"):
+        assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.03, 0.06, 0.1])

@@ -9,6 +9,7 @@ without one was put there by the user: it is taken as it is, and recorded as the
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from hnhub import __version__
 from hnhub.errors import InputError, UsageError
@@ -42,6 +43,8 @@ __all__ = [
     "write_atomically",
     "written_atomically",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -201,29 +204,42 @@ def content_of(folder: Path) -> str | None:
 def lock(folder: Path) -> Iterator[None]:
     """Hold a run folder for one build. Raises UsageError at once if another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
-    with path.open("a+", encoding="ascii") as file:
+    with (folder / ".lock").open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
             raise UsageError(
-                f"{folder}: another build (process {owner}) is at work here", do="wait for it, or give another --out"
+                f"{folder}: another build (process {_holder(file)}) is at work here",
+                do="wait for it, or give another --out",
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        _sign(file)
         yield
 
 
 @contextmanager
 def waiting_lock(folder: Path, name: str) -> Iterator[None]:
-    """Hold one thing in a folder; another process waits for it, until the holder is done or dead."""
+    """Hold one thing in a folder; another process says that it waits, and does, until the holder is done or dead."""
     folder.mkdir(parents=True, exist_ok=True)
-    with lock_file(folder, name).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock_file(folder, name).open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: process %s is at work on it; waiting for that", folder / name, _holder(file))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        _sign(file)
         yield
+
+
+def _holder(file: TextIO) -> str:
+    """The process that holds a lock, as it signed the file."""
+    file.seek(0)
+    return file.read().strip() or "unknown"
+
+
+def _sign(file: TextIO) -> None:
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
 
 
 def lock_file(folder: Path, name: str) -> Path:

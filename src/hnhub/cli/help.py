@@ -37,7 +37,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Without a word, where one is needed: the most common uses instead of an error."""
-        if not args and self._groups and not ctx.resilient_parsing:
+        if not args and any(param.required for param in self.params) and not ctx.resilient_parsing:
             uses = "\n".join(f"  {example}" for example in self.examples)
             raise click.UsageError(
                 f"{ctx.command_path} of what? Most used:\n{uses}\n{ctx.command_path} --help says more."
