@@ -4,7 +4,7 @@ The model is MiniLM trained on SciFact's train split (no package holds a good cr
 printed beside BM25's. Pairs are SciFact test claims with BM25's best passages, so it needs SciFact beside the repository.
 Contenders take turns; CPU time of the process, one thread. bfloat16 is run once where the processor has no unit for it.
 
-    python bench/cross_encode.py [--pairs 120] [--runs 5] [--quality-queries 60] [--no-bfloat16]
+    python bench/cross_encode.py [--pairs 120] [--runs 5] [--agreement-claims 40] [--quality-queries 60] [--no-bfloat16]
 """
 
 import argparse
@@ -22,6 +22,7 @@ from _train_cross_encoder import PASSAGE_LENGTH, SCIFACT, judged, rankings, read
 from hnhub.encode.agreement import kendall_tau
 from hnhub.encode.devices import body_dtype, token_budget
 from hnhub.encode.models import resolve
+from hnhub.negatives.cut import cut
 from hnhub.score.pair_scorer import PairScorer
 
 DEPTH = 20
@@ -64,7 +65,36 @@ def quality(scorer: PairScorer, count: int) -> None:
     print(f"quality on {count} of SciFact's test claims\n{table(rows)}\n")
 
 
-def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
+def agreement(folder: str, kinds: Sequence[str], count: int) -> None:
+    """Of claims with their first relevant passage and BM25's best: what the lower precision changes in order and cut."""
+    passages, claims = read_scifact()
+    relevant = judged("test")
+    names = list(relevant)[:count]
+    found = rankings(passages, [claims[name] for name in names], DEPTH)
+    pairs = [
+        (claims[name], passages[at][:PASSAGE_LENGTH])
+        for name, ranking in zip(names, found, strict=True)
+        for at in (relevant[name][0], *ranking)
+    ]
+    exact = score_all(PairScorer(resolve(folder), device="cpu", dtype="float32"), pairs)
+    for kind in kinds:
+        scores = score_all(PairScorer(resolve(folder), device="cpu", dtype=kind), pairs)  # type: ignore[arg-type]
+        taus, same = [], []
+        for first in range(0, len(pairs), DEPTH + 1):
+            one, two = (each[first : first + DEPTH + 1].tolist() for each in (exact, scores))
+            taus.append(kendall_tau(one[1:], two[1:]))
+            verdicts = (cut(each[0], each[1:], max_percent=0.95, max_margin=None) for each in (one, two))
+            same += [a == b for a, b in zip(*verdicts, strict=True)]
+        label = {"bfloat16": "bf16"}.get(kind, kind)
+        compared(f"Scoring, {label}, Kendall's tau to fp32, {count} claims x {DEPTH}", [float(np.mean(taus))], unit="tau",
+                 goal=(0.98, None), more=True)  # fmt: skip
+        compared(f"Scoring, {label}, cut decides as by fp32", [float(np.mean(same))], unit="share", goal=(0.99, None),
+                 more=True)  # fmt: skip
+        print(f"{label}: Kendall's tau {np.mean(taus):.4f}, cut the same {np.mean(same):.2%} of {len(same)}")
+
+
+def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> list[str]:
+    """In turns; which lower precisions this processor has units for."""
     import torch
     from sentence_transformers import CrossEncoder
 
@@ -115,8 +145,6 @@ def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
             kind = {"float32": "fp32", "bfloat16": "bf16"}.get(name.removeprefix("hnhub, "), "int8")
             compared(f"Scoring {len(pairs)} pairs, MiniLM, {kind}, one thread", times[name], peer="CrossEncoder.predict, fp32",
                      theirs=theirs, unit="CPU s", goal=goal)  # fmt: skip
-            compared(f"Scoring, {kind}, Kendall's tau to fp32", [kendall_tau(exact, scores[name])], unit="tau",
-                     goal=(0.98, None), more=True)  # fmt: skip
     rows = [["scoring", "CPU s, median (range)", "pairs/s/core", "ratio", "correlation"]]
     for name, seconds in times.items():
         median = statistics.median(seconds)
@@ -125,12 +153,16 @@ def speed(folder: str, count: int, runs: int, *, bfloat16: bool) -> None:
             f"{np.corrcoef(exact, scores[name])[0, 1]:.5f}",
         ])  # fmt: skip
     print(f"{len(pairs)} pairs\n{table(rows)}\n")
+    return [
+        kind for kind in ("int8", "bfloat16") if f"hnhub, {kind}" in times and not (emulated and kind == "bfloat16")
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=120)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--agreement-claims", type=int, default=40)
     parser.add_argument("--quality-queries", type=int, default=60)
     parser.add_argument("--no-bfloat16", action="store_true")
     given = parser.parse_args()
@@ -140,7 +172,8 @@ def main() -> None:
         print("SciFact does not lie beside the repository (../shared/data/beir/scifact): nothing to score")
         return
     folder = str(trained())
-    speed(folder, given.pairs, given.runs, bfloat16=not given.no_bfloat16)
+    kinds = speed(folder, given.pairs, given.runs, bfloat16=not given.no_bfloat16)
+    agreement(folder, kinds, given.agreement_claims)
     if given.quality_queries:
         quality(PairScorer(resolve(folder), device="cpu", dtype="float32"), given.quality_queries)
 

@@ -40,6 +40,8 @@ def release(plan: Path, endpoints: tuple[str, ...], dry_run: bool) -> None:
                 sum(getattr(found, name) for found in forecasts) for name in ("prompt_tokens", "completion_tokens")
             )
             click.echo(f"\n{asked:,} requests, {read:,} tokens in, at most {written:,} out")
+        for note in dict.fromkeys(found.note for found in forecasts if found.to_build and found.note):
+            click.echo(f"without a look at the endpoint: {note}")
         return
 
     def told(outcome: "Outcome") -> None:
@@ -62,6 +64,5 @@ def _forecast(found: "ReleaseForecast") -> str:
         asked = (
             f"; {found.requests:,} requests, {found.prompt_tokens:,} tokens in, at most {found.completion_tokens:,} out"
         )
-        note = f"\n  without a look at the endpoint: {found.note}" if found.note else ""
-        return f"{where}: to build {', '.join(found.to_build)}{asked if found.requests else ''}; then one commit{note}"
+        return f"{where}: to build {', '.join(found.to_build)}{asked if found.requests else ''}; then one commit"
     return f"{where}: built\n{push_table(found.push, repo)}"

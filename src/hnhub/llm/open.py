@@ -196,6 +196,7 @@ def _find(
 ) -> list[Endpoint]:
     found = []
     problems = []
+    lost = []
     for one in dict.fromkeys(given):
         url, credentials = address(one)
         door = Door.to(dispatcher.connections, url, credentials)
@@ -208,7 +209,7 @@ def _find(
             problems.append(f"{url}: {fault.reason}")
             known = journal.recall(place)
             if known is None or fault.kind == "fatal":
-                log.warning("%s is left out: %s", url, fault.reason)
+                lost.append(problems[-1])
                 continue
             log.warning("%s does not answer (%s): it is taken to serve %s as before", url, fault.reason, known["model"])
             served = Served(**known)
@@ -217,6 +218,8 @@ def _find(
         raise ServiceError(
             f"no endpoint answers ({'; '.join(problems)})", do="start it, or mend the address, --api or --model"
         )
+    for problem in lost:
+        log.warning("an endpoint is left out: %s", problem)
     if len({(endpoint.served.model, endpoint.served.revision) for endpoint in found}) > 1:
         listed = "; ".join(
             f"{endpoint.door.url}: {endpoint.served.model} {endpoint.served.revision}" for endpoint in found
