@@ -123,7 +123,9 @@ def test_who_waits_says_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     program += "with waiting_lock(Path(sys.argv[1]), 'index'): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
+        assert holder.stdin
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
         threading.Timer(0.2, holder.stdin.close).start()
         with waiting_lock(tmp_path, "index"):
             said = [record.getMessage() for record in caplog.records]
