@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -92,3 +93,17 @@ def test_wrong_calls_are_refused_before_work(made: Path, static_model: str) -> N
         hnhub.evaluate("bm25", made, rerank=SentenceTransformer(static_model, device="cpu"))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a int is no SentenceTransformer"):
         hnhub.evaluate(3, made)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"max_length": 8}, "max_length does nothing with bm25"),
+        ({"query_prefix": ""}, "query_prefix does nothing with bm25"),
+        ({"precision": "fp32"}, "precision does nothing with bm25"),
+        ({"preset": "e5", "run": {"q50": {"d50": 1.0}}}, "preset does nothing with a run; leave out preset"),
+    ],
+)
+def test_what_only_an_encoder_heeds_is_refused_without_one(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        hnhub.evaluate("bm25", "./nowhere", **given)

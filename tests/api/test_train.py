@@ -1,6 +1,7 @@
 """Training and comparing by the library's functions: objects stay as they are, options are those of the settings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,21 @@ def test_a_folder_of_something_else_is_neither_taken_for_a_model_nor_lost(
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         TrainSettings(temperature=0.05, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "words"),
+    [
+        ({"loss": "kl", "negatives": 2}, "negatives does nothing with loss kl; leave out negatives"),
+        ({"loss": "lsepair", "candidates": 8}, "candidates does nothing with loss lsepair"),
+        ({"teacher": "ce_score"}, "teacher does nothing with loss ranking"),
+        ({"teacher_temperature": 2.0}, "or train with loss mix or kl or margin-mse"),
+        ({"loss": "kl", "mix": 0.2}, "mix does nothing with loss kl"),
+    ],
+)
+def test_what_the_loss_does_nothing_with_is_refused(ignored: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        hnhub.train("./nowhere", config="bm25", model="m", out=tmp_path / "m", **ignored)
 
 
 def test_a_plan_in_python_is_compared(

@@ -117,6 +117,7 @@ def test_only_the_corpus_is_put_into_a_name(things, tmp_path):
         ("margin = 0.05", "margin = 0", "margin 0 is not above 0"),
         ("margin = 0.05", "alpha = 1.5", "alpha 1.5 is no level"),
         ('loss = "kl"', 'loss = "lk"', "variants.kl: no loss 'lk'"),
+        ('loss = "kl"', 'loss = "kl", negatives = 1', "variants.kl: negatives does nothing with loss kl"),
         ("batch = 8", "seed = 8", "seed is one of seeds"),
         ('measures = ["nDCG@10"]', "measures = []", "no measure is named"),
         ("lexical = ", '"../lexical" = ', r"'\.\./lexical' can't name"),

@@ -72,6 +72,20 @@ def evaluate(
     if (trained_on is None) != (config is None):
         raise UsageError("training data is named by trained_on and config together", do="give both")
     check_measures(measures)
+    if run is not None or model == "bm25":
+        of_encoders = {
+            "preset": preset is not None,
+            "query_prefix": query_prefix is not None,
+            "document_prefix": document_prefix is not None,
+            "max_length": max_length is not None,
+            "mteb_prompts": mteb_prompts,
+            "precision": precision != "auto" and rerank is None,
+        }
+        if given := [name for name, is_given in of_encoders.items() if is_given]:
+            ranked_by = "bm25" if run is None else "a run"
+            raise UsageError(
+                f"{given[0]} does nothing with {ranked_by}", do=f"leave out {given[0]}, or evaluate a bi-encoder"
+            )
     if (run is None and model != "bm25") or rerank is not None:
         need_torch()
     with showing():

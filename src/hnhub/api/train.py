@@ -12,7 +12,7 @@ from hnhub.encode.models import need_torch, resolve
 from hnhub.errors import UsageError
 from hnhub.learn.evaluate import split_of
 from hnhub.learn.leaks import check_leaks
-from hnhub.learn.options import settings_for
+from hnhub.learn.options import check_heeded, settings_for
 from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
 from hnhub.progress import showing
@@ -149,6 +149,7 @@ def train(
     check_own(Path(out))
     name = model_name(model)
     settings = settings_for(name, **options)
+    check_heeded(options)
     source = dataset_name(data)
     with showing():
         found = load_training_data(

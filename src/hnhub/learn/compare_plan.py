@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hnhub.errors import InputError, UsageError
 from hnhub.learn.metrics import check_measures
-from hnhub.learn.options import settings_for
+from hnhub.learn.options import check_heeded, settings_for
 from hnhub.learn.statistics import check_margin
 from hnhub.text.options import check_options
 
@@ -131,5 +131,6 @@ def check_plan(plan: Plan) -> None:
         if variant.dataset:
             try:
                 settings_for(source, **given)
+                check_heeded(given)
             except UsageError as error:
                 raise UsageError(f"variants.{name}: {error.what}", do=error.do) from error

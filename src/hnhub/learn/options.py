@@ -1,6 +1,7 @@
 """Every decision of a training, in one place. What each was measured to be worth: docs/recipes.md."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ from hnhub.encode.presets import find_preset
 from hnhub.errors import UsageError
 from hnhub.text.options import check_options
 
-__all__ = ["DISTILLED", "LOSSES", "TrainSettings", "settings_for"]
+__all__ = ["DISTILLED", "LOSSES", "TrainSettings", "check_heeded", "settings_for"]
 
 LOSSES = ("ranking", "lsepair", "mix", "kl", "margin-mse")
 """Contrastive (cross-entropy over the batch; LSEPair over several positives), distilled from a scored config (listwise KL
@@ -16,6 +17,15 @@ divergence, MarginMSE), or both (`mix`)."""
 
 DISTILLED = ("mix", "kl", "margin-mse")
 """The losses that need the scores of `<config>-scored`."""
+
+_HEEDED_BY = {
+    "negatives": ("ranking", "lsepair"),
+    "candidates": DISTILLED,
+    "teacher": DISTILLED,
+    "teacher_temperature": DISTILLED,
+    "mix": ("mix",),
+}
+"""Settings that only these losses look at."""
 
 _STEPS, _MOST_PASSES = 120, 20
 
@@ -151,3 +161,15 @@ def settings_for(model: str, preset: str | None = None, **given: Any) -> TrainSe
     if values.get("loss", LOSSES[0]) in LOSSES:  # a wrong loss has a message of its own
         check_options(values, TrainSettings)
     return TrainSettings(preset=found.name, **values)
+
+
+def check_heeded(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for a setting that the loss does nothing with. A default says nothing, given or not."""
+    loss = given.get("loss") or LOSSES[0]
+    for name, losses in _HEEDED_BY.items():
+        default = TrainSettings.__dataclass_fields__[name].default
+        if loss not in losses and given.get(name) not in (None, default):
+            raise UsageError(
+                f"{name} does nothing with loss {loss}",
+                do=f"leave out {name}, or train with loss {' or '.join(losses)}",
+            )
