@@ -85,3 +85,31 @@ def test_kill_9_loses_one_batch_at_most(static_model, documents, tmp_path, monke
     assert len(sent) == len(encoder.batches(texts)) - done
     np.testing.assert_array_equal(next(resumed.chunks()), expected)
     assert [path.suffix for path in resumed.folder.glob("[!.]*")] == [".npy"]
+
+
+@pytest.mark.parametrize("torn", [b"1", b"\0\0\0", b"1\0\n"])
+def test_a_torn_last_line_of_the_notes_neither_stops_nor_spoils_a_resume(
+    encoder, documents, tmp_path, monkeypatch, torn
+):
+    expected = embed_documents(encoder, documents, tmp_path / "whole")
+    monkeypatch.setattr("hnhub.encode.encoder.token_budget", lambda device: 3)
+    plain, left = Encoder.encode_batch, [0]
+
+    def until_killed(self, texts):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return plain(self, texts)
+
+    monkeypatch.setattr(Encoder, "encode_batch", until_killed)
+    for batches in (4, 2):
+        left[0] = batches
+        with pytest.raises(KeyboardInterrupt):
+            embed_documents(encoder, documents, tmp_path / "killed")
+        note = next((tmp_path / "killed").rglob("*.done"))
+        with note.open("ab") as noted:
+            noted.write(torn)
+    left[0] = 1000
+    resumed = embed_documents(encoder, documents, tmp_path / "killed")
+    assert left[0] < 1000 - 8, "there are batches beyond those that a torn line could name"
+    np.testing.assert_allclose(np.concatenate(list(resumed.chunks())), np.concatenate(list(expected.chunks())), atol=1e-6)

@@ -1,5 +1,6 @@
 """A corpus's embeddings on disk: memory-mapped shards that a killed run goes on from, losing at most one batch."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,9 +92,7 @@ def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, 
     batches = encoder.batches(texts)
     shape = (len(texts), encoder.dimension)
     # Batches are noted by number: the plan depends on the texts alone, so it is the same after a restart.
-    done = set()
-    if part.exists() and note.exists():
-        done = {int(line) for line in note.read_bytes().split(b"\n")[:-1]}
+    done = _noted(note, len(batches)) if part.exists() else set()
     vectors = np.lib.format.open_memmap(part, mode="r+" if done else "w+", dtype=storage, shape=None if done else shape)
     with note.open("ab" if done else "wb") as noted:
         encoded = progress[0] + sum(len(batches[number].rows) for number in done)
@@ -118,3 +117,18 @@ def _encode_shard(encoder: Encoder, texts: list[str], path: Path, storage: str, 
     part.replace(path)
     fsync(path.parent)
     note.unlink()
+
+
+def _noted(note: Path, batches: int) -> set[int]:
+    """The batches that are noted as done. What a kill left of the last line is cut off: the next number would be written behind it."""
+    found: set[int] = set()
+    if not note.exists():
+        return found
+    whole = 0
+    for line in note.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n") or not line[:-1].isdigit() or int(line) >= batches:
+            break
+        found.add(int(line))
+        whole += len(line)
+    os.truncate(note, whole)
+    return found
