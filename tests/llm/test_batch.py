@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,24 @@ def test_a_lost_answer_pays_for_nothing_twice(path: str, tmp_path: Path, ask_for
             assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
         assert server.lose is None
         assert len(server.batches) == 1
+
+
+@pytest.mark.parametrize("query", ["", "?api-version=1"])
+def test_a_batch_is_found_on_a_later_page_of_the_list(query: str, tmp_path: Path, ask_for: AskFor) -> None:
+    others = {f"batch_o{n}": {"id": f"batch_o{n}", "status": "completed", "metadata": None} for n in range(5)}
+    with BatchServer() as server:
+        create, server.page_size = server.create, 2
+
+        def then_others(asked: dict[str, Any]) -> dict[str, Any]:  # by the time of the next look, somebody else's are newer
+            made = create(asked)
+            server.batches.update(others)
+            return made
+
+        server.create, server.lose = then_others, "/v1/batches"  # type: ignore[method-assign]
+        with open_model([server.url + query], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert all(answer.failure is None for answer in model.ask(map(ask_for, range(5))))
+        assert server.lose is None
+        assert len(set(server.batches) - set(others)) == 1
 
 
 def test_a_batch_that_fails_says_why(tmp_path: Path, ask_for: AskFor) -> None:

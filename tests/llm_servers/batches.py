@@ -11,6 +11,7 @@ from collections.abc import Callable
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 from llm_servers.scripted import TOKENS, answer_to
 
@@ -44,6 +45,8 @@ class BatchServer:
         """A path whose answers are no JSON."""
         self.fail: str | None = None
         """Why the next batch fails."""
+        self.page_size = 100
+        """Batches on a page of their list, at most."""
         self._numbers = itertools.count(1)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -85,6 +88,14 @@ class BatchServer:
         self.batches[name] = found | asked | {"output_file_id": None, "error_file_id": None}
         self.seen[name] = 0
         return self.batches[name]
+
+    def page(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """Batches, the newest first, those after the one that the query names."""
+        listed = list(self.batches.values())[::-1]
+        if after := query.get("after"):
+            listed = listed[1 + [one["id"] for one in listed].index(after[0]) :]
+        most = min(self.page_size, int(query.get("limit", ["20"])[0]))
+        return {"object": "list", "data": listed[:most], "has_more": len(listed) > most}
 
     def look(self, name: str) -> dict[str, Any]:
         batch = self.batches[name]
@@ -149,7 +160,7 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
             if path == "/v1/models":
                 self.send(200, {"object": "list", "data": [{"id": "gpt-tiny", "owned_by": "openai"}]})
             elif path == "/v1/batches":
-                self.send(200, {"object": "list", "data": list(server.batches.values())[::-1], "has_more": False})
+                self.send(200, server.page(parse_qs(self.path.partition("?")[2])))
             elif parts[:2] == ["v1", "batches"] and parts[2] in server.batches:
                 self.send(200, server.look(parts[2]))
             elif parts[:2] == ["v1", "files"] and parts[-1] == "content":
@@ -158,15 +169,16 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
                 self.send(404, {"error": {"message": "not found"}})
 
         def do_POST(self) -> None:
+            path = self.path.partition("?")[0]
             data = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path == server.refuse:
+            if path == server.refuse:
                 server.refuse = None
                 self.send(500, {"error": {"message": "internal error"}})
-            elif self.path == "/v1/files":
+            elif path == "/v1/files":
                 self.send(200, server.upload(self.headers["Content-Type"], data))
-            elif self.path == "/v1/batches":
+            elif path == "/v1/batches":
                 self.send(200, server.create(json.loads(data)))
-            elif self.path == "/v1/chat/completions" and not json.loads(data).get("messages"):
+            elif path == "/v1/chat/completions" and not json.loads(data).get("messages"):
                 self.send(400, {"error": {"message": "messages: required"}})
             else:
                 server.chats += 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from hnhub.errors import HnhubError, ServiceError
 from hnhub.llm import protocols
@@ -229,10 +230,16 @@ class Batches:
         note(self._path, Note(batch.tag, self._endpoint.door.url, found, tuple(batch.keys)))
 
     async def _find(self, tag: str) -> dict[str, Any] | None:
-        """The batch of this tag, if the provider has it: an answer to its making may have been lost. One that failed did nothing."""
-        listed = await self._json("GET", "/v1/batches" + ("" if self._endpoint.door.query else "?limit=100"))
-        ours = (one for one in listed["data"] if (one.get("metadata") or {}).get("hnhub") == tag)
-        return next((one for one in ours if one.get("status") != "failed"), None)
+        """The batch of this tag, on whichever page of the list, if the provider has it: an answer to its making may have been lost. One that failed did nothing."""
+        after = ""
+        while True:
+            listed = await self._json("GET", f"/v1/batches?limit=100{after}")
+            for one in listed["data"]:
+                if (one.get("metadata") or {}).get("hnhub") == tag and one.get("status") != "failed":
+                    return dict(one)
+            if not listed.get("has_more") or not listed["data"]:
+                return None
+            after = f"&after={quote(str(listed['data'][-1]['id']), safe='')}"
 
     async def _follow(self, batch: _Batch) -> None:
         """Look at a batch until it is over, and take its answers."""

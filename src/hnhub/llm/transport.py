@@ -105,7 +105,8 @@ class Door:
         """
         length = "" if data is None else f"content-length: {len(data)}\r\n"
         lines = self._lines if kind is None else self._lines.replace("application/json", kind, 1)
-        head = f"{verb} {self.base}{path}{self.query} HTTP/1.1\r\n{lines}{length}\r\n"
+        query = self.query.replace("?", "&", 1) if "?" in path else self.query
+        head = f"{verb} {self.base}{path}{query} HTTP/1.1\r\n{lines}{length}\r\n"
         try:
             answer = await self.connections.request(self.origin, head.encode(), data or b"", deadline, largest=largest)
         except Unreachable as error:
