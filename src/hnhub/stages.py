@@ -35,6 +35,7 @@ __all__ = [
     "finished",
     "fsync",
     "held_if_free",
+    "is_users",
     "lock",
     "lock_file",
     "read_record",
@@ -172,6 +173,11 @@ def finished(folder: Path, parts: Mapping[str, object], *, record_name: str = "s
     return record
 
 
+def is_users(folder: Path, *, record_name: str = "stage.json") -> bool:
+    """Whether a stage's folder was put there by the user: it holds files, and no record."""
+    return folder.is_dir() and not (folder / record_name).exists() and bool(_files(folder, record_name))
+
+
 def check_own(folder: Path, *, record_name: str = "stage.json") -> None:
     """Raise UsageError if a folder holds something else than such a stage: where none may be put by the user, it is not theirs to lose."""
     if folder.is_dir() and not (folder / record_name).is_file() and any(folder.iterdir()):
@@ -183,9 +189,12 @@ def read_record(path: Path) -> StageRecord:
     try:
         text = json.loads(path.read_text(encoding="utf-8"))
         facts = {key: value for key, value in text.items() if key not in ("hnhub", "fingerprint", "files")}
-        return StageRecord(text["fingerprint"], text["files"], facts)
+        files = {name: {**entry, "sha256": str(entry["sha256"])} for name, entry in text["files"].items()}
+        return StageRecord(str(text["fingerprint"]), files, facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: can't be read as a record ({error})", do=f"delete {path.parent}") from error
+        raise InputError(
+            f"{path}: can't be read as a record ({error})", do=f"delete {path.parent}, and make or pull it again"
+        ) from error
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
@@ -270,12 +279,17 @@ def _clear_stale(work: Path) -> None:
 
 def _describe(folder: Path, record_name: str) -> dict[str, dict[str, Any]]:
     """Every file but the record, and but hidden ones, which a file manager may leave."""
-    files = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != record_name):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
-        files[path.relative_to(folder).as_posix()] = describe_file(path)
-    return files
+    return {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder, record_name)}
+
+
+def _files(folder: Path, record_name: str) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.name != record_name
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def describe_file(path: Path) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from hnhub.pipeline.parameters import (
 from hnhub.pipeline.replaced import warn_of_replaced
 from hnhub.progress import Event, Used, in_stage, tell
 from hnhub.records import JUDGES
+from hnhub.rows.own_tables import check_own_tables
 from hnhub.schema import SCORES
-from hnhub.stages import StageRecord, content_of, facts_of, finished, lock, run_stage, waiting_lock
+from hnhub.stages import StageRecord, content_of, facts_of, finished, is_users, lock, run_stage, waiting_lock
 
 if TYPE_CHECKING:
     from hnhub.negatives.judge import Judge
@@ -56,6 +57,7 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
     Each stage that is done is told as an event. Errors of a stage pass through; finished stages stay.
     """
     records: dict[str, StageRecord] = {}
+    _check_users(steps, folder)
     own = {
         stage.name: stage.parameters() for stage in steps
     }  # all before any work, so that a wrong model is refused first
@@ -72,6 +74,13 @@ def run(steps: Sequence[Stage], folder: Path, *, wait: bool = False) -> dict[str
             what = _held(stage.name, records)
             tell(_done(stage.name, record, what, used, made=known is None, seconds=time.monotonic() - started))
     return records
+
+
+def _check_users(steps: Sequence[Stage], folder: Path) -> None:
+    """Look at what the user put in a stage's place before anything is made, let alone paid for."""
+    for stage in steps:
+        if is_users(folder / stage.name, record_name=stage.record_name):
+            check_own_tables(folder / stage.name, stage.name.partition("/")[0])
 
 
 def _rows(record: StageRecord) -> dict[str, int]:
@@ -117,6 +126,7 @@ def _left_out(record: StageRecord) -> dict[str, int]:
 def status(steps: Sequence[Stage], folder: Path) -> dict[str, StageRecord | None]:
     """By stage name: the record of each that is finished, None for each that a build would make."""
     records: dict[str, StageRecord] = {}
+    _check_users(steps, folder)
     for stage in steps:
         # A stage without a folder needs no fingerprint, which may need the Hub.
         if all(need in records for need in stage.needs) and (folder / stage.name).exists():
