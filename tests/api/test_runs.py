@@ -1,11 +1,14 @@
 """A run, opened, looked at, loaded, checked and (not) published."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import hnhub
+from hnhub.api.card import write_card
 from hnhub.errors import InputError, RuleBroken, UsageError
 
 
@@ -62,3 +65,29 @@ def test_push_refuses_what_breaks_a_rule_before_it_asks_the_hub(dataset: Path, t
         hnhub.push(run, "tiny")
     with pytest.raises(UsageError, match="gets no tag"):
         hnhub.push(run, "ann/tiny", pull_request=True, tag="v1")
+
+
+@pytest.mark.parametrize("name", ["stats.json", "manifest.json"])
+@pytest.mark.parametrize("broken", ["truncated", "of another shape", "without its recipe", "with a list for a table"])
+def test_a_broken_file_is_named_by_whatever_reads_it(dataset: Path, tmp_path: Path, name: str, broken: str) -> None:
+    folder = tmp_path / "dataset"
+    shutil.copytree(dataset / "dataset", folder)
+    text = (folder / name).read_text()
+    whole = json.loads(text)
+    changed = {
+        "truncated": text[: len(text) // 2],
+        "of another shape": "[3]",
+        "without its recipe": json.dumps({key: value for key, value in whole.items() if key != "recipe"}),
+        "with a list for a table": json.dumps({**whole, "files": [], "recipe": []}),
+    }
+    (folder / name).write_text(changed[broken])
+    readers: dict[str, Callable[[], object]] = {
+        "view": lambda: hnhub.view(folder),
+        "audit": lambda: hnhub.audit(folder, save=True),
+        "recut": lambda: hnhub.recut(folder, out=tmp_path / "again", negatives=1),
+        "card": lambda: write_card(folder),
+    }
+    for reader in readers.values() if name == "stats.json" else [readers["recut"]]:
+        with pytest.raises(InputError, match=rf"dataset/{name}: "):
+            reader()
+    assert not (tmp_path / "again").exists()

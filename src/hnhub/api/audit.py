@@ -1,6 +1,5 @@
 """`hnhub.audit`: what can be measured of a dataset's negatives before anything is trained on them."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from hnhub.errors import MissingExtra, UsageError
 from hnhub.progress import showing
 from hnhub.publish.finish import rewrite_card
 from hnhub.publish.pull import opened
+from hnhub.rows.facts import read_facts
 from hnhub.text.table import html_table, text_table
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def audit(
         model, called = _encoder(encoder)
         found = measure_audit(folder, encoder=model, name=called, seed=seed)
         if save:
-            facts = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
-            rewrite_card(folder, {**facts, "audit": found})
+            rewrite_card(folder, {**read_facts(folder), "audit": found})
     return Audit(found)
 
 

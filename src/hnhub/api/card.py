@@ -15,6 +15,7 @@ from hnhub.publish.card import render_card
 from hnhub.publish.finish import rewrite_card
 from hnhub.publish.preview import preview_card as render_preview
 from hnhub.publish.push_plan import dataset_folder
+from hnhub.rows.facts import read_facts
 from hnhub.stages import write_atomically
 
 __all__ = ["CARDS", "check_card", "preview_card", "write_card"]
@@ -51,7 +52,7 @@ def write_card(
     if doi is not None and not re.fullmatch(r"10\.\d{4,9}/\S+", doi):
         raise UsageError(f"{doi!r} is no DOI", do="give it as 10.57967/hf/1234")
     card = _find(dataset, repo, results, doi, save=save)
-    text = render_card(card.facts)
+    text = _rendered(card)
     if card.folder:
         rewrite_card(card.folder, card.facts)
     else:
@@ -72,7 +73,7 @@ def check_card(
 ) -> str:
     """What was compared, in words, if the card is what its facts give; nothing is changed. Raises RuleBroken if it is not."""
     card = _find(dataset, repo, results, doi, save=False)
-    if not card.path.is_file() or card.path.read_text(encoding="utf-8") != render_card(card.facts):
+    if not card.path.is_file() or card.path.read_text(encoding="utf-8") != _rendered(card):
         raise RuleBroken(f"{card.path}: is not what {card.facts_path} gives", do=f"run hnhub card {os.fspath(dataset)}")
     return f"{card.path}: as its facts say"
 
@@ -105,10 +106,17 @@ def _find(
     if folder is None and (repo or results or doi or save):
         raise UsageError("--repo, --results, --doi and --save are of a dataset's folder", do="give its path")
     facts_path = folder / "stats.json" if folder else CARDS / f"{os.fspath(dataset)}.json"
-    facts = _json(facts_path)
+    facts = read_facts(folder) if folder else _json(facts_path)
     facts |= ({"repo": repo} if repo else {}) | ({"training": _json(Path(results))["training"]} if results else {})
     facts |= {"doi": doi} if doi else {}
     return _Card(folder, facts_path, folder / "README.md" if folder else facts_path.with_suffix(".md"), facts)
+
+
+def _rendered(card: _Card) -> str:
+    try:
+        return render_card(card.facts)
+    except InputError as error:
+        raise InputError(f"{card.facts_path}: {error.what}", do=error.do) from error
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hnhub.layouts.write import About, write_folder
 from hnhub.publish.licences import hub_licence
 from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
+from hnhub.rows.facts import read_facts
 from hnhub.rows.folder import Folder
 from hnhub.stages import read_record
 from hnhub.text.names import meant
@@ -122,7 +123,7 @@ def _layout(to: str, *, scores: bool, prompt: str | None) -> Format:
 
 def _about(folder: Folder, layout: Format, chosen: Selection) -> tuple[str, Mapping[str, str], list[str]]:
     """What the folder's README.md says: its title, the licence for its head, and where it comes from."""
-    facts = folder.json("stats.json")
+    facts = read_facts(folder.path)
     corpus, record = facts["corpus"], read_record(folder.path / MANIFEST)
     source = f"{facts['name']}, version {facts['version']} (fingerprint {record.fingerprint[:16]})"
     made = (

@@ -1,6 +1,5 @@
 """`hnhub.push`: a finished dataset onto the Hub, guarded."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from hnhub.publish.push import push as publish
 from hnhub.publish.push_plan import Folder, PushPlan, read_folder
 from hnhub.publish.rules import refuse_unpublishable
 from hnhub.publish.space import push_space
+from hnhub.rows.facts import read_facts
 
 __all__ = ["plan_push", "push"]
 
@@ -138,7 +138,7 @@ def _prepare(folder: Folder, repo: str, along: _Along, *, made: Path | None = No
     if not along.any:
         return None
     refuse_unpublishable(folder)
-    facts = json.loads((folder.path / "stats.json").read_text(encoding="utf-8"))
+    facts = read_facts(folder.path)
     added: dict[str, bytes | Path] = {}
     page = None
     with tempfile.TemporaryDirectory(prefix="hnhub-") as place:

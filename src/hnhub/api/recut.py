@@ -1,6 +1,5 @@
 """`hnhub.recut`: another selection of negatives from a dataset's scored candidates, without mining again."""
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -16,9 +15,11 @@ from hnhub.negatives.recut import UNDONE
 from hnhub.negatives.recut import recut as decide
 from hnhub.publish.facts import remeasured
 from hnhub.publish.finish import write_card
+from hnhub.publish.origin import read_recipe
 from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
 from hnhub.records import METHODS, Recipe, check_values
+from hnhub.rows.facts import read_facts
 from hnhub.rows.rewrite import rewrite_method
 from hnhub.stages import check_own, read_record, run_stage
 from hnhub.text.options import check_options
@@ -70,16 +71,14 @@ def recut(data: Run | str | os.PathLike[str], *, out: str | os.PathLike[str], **
         if Path(out).resolve() == source.resolve():
             raise UsageError(f"{out}: is the dataset itself", do="give another --out")
         record = read_record(source / MANIFEST)
-        recipe = Recipe.of(record.facts["recipe"])
+        recipe = read_recipe(record, str(source / MANIFEST))
         if "max_margin" in options and "max_percent" not in options:
             recipe = replace(recipe, max_percent=None)  # one limit in place of the other, as in a build
         by: Score = options.get("by", "score")
         given: dict[str, Any] = {name: value for name, value in options.items() if name != "by"}
         recipe = replace(recipe, **given)
         check_values(recipe)
-        if not (source / "stats.json").is_file():
-            raise InputError(f"{source}: has no stats.json", do="give a dataset that hnhub built")
-        facts = json.loads((source / "stats.json").read_text(encoding="utf-8"))
+        facts = read_facts(source)
         if not facts["publishes_text"]:
             raise InputError(f"{source}: publishes no texts", do="build again with the options that you want")
         _check_scores(source, by)

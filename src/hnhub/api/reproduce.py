@@ -1,6 +1,5 @@
 """`hnhub.reproduce`: a dataset built again from its manifest alone, and what came out the same."""
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from hnhub.publish.finish import ANSWERS, PAGE, rewrite_card
 from hnhub.publish.origin import Origin, differences, read_origin
 from hnhub.publish.pull import opened
 from hnhub.publish.push_plan import MANIFEST
+from hnhub.rows.facts import read_facts
 from hnhub.stages import fingerprint, read_record
 from hnhub.text.table import html_table, text_table
 
@@ -180,7 +180,7 @@ def _answering(
 
 def _finish(published: Path, made: Path) -> None:
     """What was put into the dataset after its build is put into this one: into its card; page and exports are made anew."""
-    told, facts = (json.loads((folder / "stats.json").read_text(encoding="utf-8")) for folder in (published, made))
+    told, facts = (read_facts(folder) for folder in (published, made))
     facts |= {name: fact for name, fact in told.items() if name in _LATER}
     rewrite_card(made, facts)
     added: dict[str, bytes | Path] = {}

@@ -1,6 +1,5 @@
 """`hnhub.open_run`: what a build has made, to look at, load, check and publish."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import polars as pl
 from hnhub.publish.push import Pushed
 from hnhub.publish.push_plan import MANIFEST, dataset_folder
 from hnhub.records import METHODS
+from hnhub.rows.facts import read_facts
 from hnhub.rows.folder import Violation
 from hnhub.rows.stats import configs, split_files
 from hnhub.rows.validate import validate
@@ -68,8 +68,7 @@ class Run:
     @cached_property
     def stats(self) -> Mapping[str, Any]:
         """The measured facts that the card prints (docs/card.md), as plain data."""
-        facts: Mapping[str, Any] = json.loads((self.folder / "stats.json").read_text(encoding="utf-8"))
-        return facts
+        return read_facts(self.folder)
 
     @property
     def rows(self) -> dict[str, dict[str, int]]:

@@ -1,6 +1,5 @@
 """All checks of a dataset, in one go."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from hnhub.auditing.sample import read_hardness, read_pairs, read_queries
 from hnhub.errors import InputError
 from hnhub.progress import report
 from hnhub.records import METHODS
+from hnhub.rows.facts import read_facts
 from hnhub.text.language import language_of
 
 __all__ = ["measure_audit"]
@@ -27,14 +27,14 @@ def measure_audit(
     pairs = read_pairs(folder)
     if not pairs:
         raise InputError(f"{folder}: has no texts to audit", do="audit a dataset that publishes its texts")
-    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    stats = read_facts(folder)
     near = Nearness(encoder)
     probed = {}
     for done, (method, rows) in enumerate(pairs.items()):
         report("audit: probed methods", done, len(pairs))
         probed[method] = probe(rows, seed)
     mined = [found["auc"] for method, found in probed.items() if found and not METHODS[method].written]
-    code = stats["corpus"]["language"] or language_of(" ".join(next(iter(pairs.values())).positives[:50]))
+    code = stats["corpus"].get("language") or language_of(" ".join(next(iter(pairs.values())).positives[:50]))
     methods = {}
     for done, (method, rows) in enumerate(pairs.items()):
         report("audit: methods", done, len(pairs))

@@ -39,8 +39,10 @@ def render_card(facts: Mapping[str, Any]) -> str:
             "written": any(METHODS[method].written for method in facts["methods"]),
         }
         return _template().render(values)
-    except (jinja2.UndefinedError, KeyError) as error:
-        raise InputError(f"the card's facts lack something: {error}", do="build the dataset again") from error
+    except (jinja2.UndefinedError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"the card's facts lack something, or have it in another shape (stats.json: {error})", do="build the dataset again"
+        ) from error
 
 
 @functools.cache

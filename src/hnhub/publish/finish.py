@@ -14,7 +14,7 @@ from hnhub.publish.origin import origin_facts
 from hnhub.publish.plots import draw_plots
 from hnhub.publish.settle import changed
 from hnhub.records import Recipe
-from hnhub.stages import describe_file, write_atomically, written_atomically
+from hnhub.stages import describe_file, read_record, write_atomically, written_atomically
 
 __all__ = ["ANSWERS", "EXPORTS", "PAGE", "finish", "rewrite_card", "write_card"]
 
@@ -80,6 +80,7 @@ def rewrite_card(folder: Path, facts: Mapping[str, Any], *, added: Mapping[str, 
 
     `added` are further files: their content, or where they lie. Exports that the facts name no more are deleted.
     """
+    read_record(folder / "manifest.json")  # before anything is rendered: it says what is wrong with one
     with changed(folder) as new:
         write_card(new, facts)
         for name, data in (added or {}).items():

@@ -23,7 +23,7 @@ from hnhub.records import JUDGES, METHODS, Recipe
 from hnhub.stages import StageRecord, fingerprint
 from hnhub.text.options import check_options
 
-__all__ = ["Origin", "differences", "made_with", "origin_facts", "read_origin"]
+__all__ = ["Origin", "differences", "made_with", "origin_facts", "read_origin", "read_recipe"]
 
 _SHAPING = ("numpy", "polars", "pyarrow", "numba", "PyStemmer", "py3langid", "jinja2", "matplotlib")
 _ENCODING = ("torch", "transformers", "sentence-transformers")
@@ -104,8 +104,7 @@ def read_origin(record: StageRecord, where: str) -> Origin:
             do="build it again with hnhub build (a recut, an export or an older hnhub writes no such thing)",
         )
     try:
-        recipe = Recipe.of(record.facts["recipe"])
-        check_options(vars(recipe), Recipe, where=f"{where}: recipe: ")
+        recipe = read_recipe(record, where)
         known = {field.name for field in fields(Origin)} - {"recipe", "version"}
         return Origin(
             recipe=recipe,
@@ -114,6 +113,18 @@ def read_origin(record: StageRecord, where: str) -> Origin:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{where}: its manifest lacks {error}", do="build it again with hnhub build") from error
+
+
+def read_recipe(record: StageRecord, where: str) -> Recipe:
+    """The recipe in a manifest, which is called `where` in errors. Raises InputError if it lacks one, or has one of another shape, UsageError for a wrong value."""
+    try:
+        recipe = Recipe.of(record.facts["recipe"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{where}: its recipe is missing or can't be read ({error})", do="build or pull the dataset again"
+        ) from error
+    check_options(vars(recipe), Recipe, where=f"{where}: recipe: ")
+    return recipe
 
 
 def differences(published: Origin, here: Origin) -> list[str]:

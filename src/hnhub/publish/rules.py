@@ -1,11 +1,11 @@
 """What must hold before anything is sent: the folder breaks no rule, and the source's licence lets it be published."""
 
 import itertools
-import json
 
 from hnhub.errors import RuleBroken
 from hnhub.publish.licences import may_pass_on
 from hnhub.publish.push_plan import Folder
+from hnhub.rows.facts import read_facts
 from hnhub.rows.validate import validate
 
 __all__ = ["refuse_unpublishable"]
@@ -24,7 +24,7 @@ def refuse_unpublishable(folder: Folder) -> None:
         more = " (and more)" if next(violations, None) else ""
         told = "; ".join(f"{v.rule}: {v.path}: {v.message}" for v in first)
         raise RuleBroken(f"{folder.path}: is not published: {told}{more}", do=f"see `hnhub validate {folder.path}`")
-    facts = json.loads((folder.path / "stats.json").read_bytes())
+    facts = read_facts(folder.path)
     corpus = facts["corpus"]
     allowed = may_pass_on(corpus["access"], corpus["redistributable"], facts["rights_statement"])
     if facts["publishes_text"] and not allowed:

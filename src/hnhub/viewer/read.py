@@ -9,6 +9,7 @@ import polars as pl
 
 from hnhub.errors import InputError
 from hnhub.records import METHODS
+from hnhub.rows.facts import read_facts
 from hnhub.rows.stats import configs, split_files
 from hnhub.stages import read_record
 from hnhub.viewer.draw import draw_queries, draw_rows
@@ -24,7 +25,7 @@ _EXAMPLES = 8
 def read_view(folder: Path, shown: Shown) -> dict[str, Any]:
     """What the page of the dataset in `folder` shows, as plain data. Raises InputError for a folder without rows."""
     record = read_record(folder / "manifest.json")
-    stats: dict[str, Any] = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    stats = read_facts(folder)
     methods = [method for method in METHODS if f"{method}-scored" in configs(folder)]
     if not methods:
         raise InputError(f"{folder}: has no negatives to look at", do="build it with a method")
