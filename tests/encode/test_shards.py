@@ -112,4 +112,6 @@ def test_a_torn_last_line_of_the_notes_neither_stops_nor_spoils_a_resume(
     left[0] = 1000
     resumed = embed_documents(encoder, documents, tmp_path / "killed")
     assert left[0] < 1000 - 8, "there are batches beyond those that a torn line could name"
-    np.testing.assert_allclose(np.concatenate(list(resumed.chunks())), np.concatenate(list(expected.chunks())), atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate(list(resumed.chunks())), np.concatenate(list(expected.chunks())), atol=1e-6
+    )

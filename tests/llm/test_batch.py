@@ -120,7 +120,9 @@ def test_a_batch_is_found_on_a_later_page_of_the_list(query: str, tmp_path: Path
     with BatchServer() as server:
         create, server.page_size = server.create, 2
 
-        def then_others(asked: dict[str, Any]) -> dict[str, Any]:  # by the time of the next look, somebody else's are newer
+        def then_others(
+            asked: dict[str, Any],
+        ) -> dict[str, Any]:  # by the time of the next look, somebody else's are newer
             made = create(asked)
             server.batches.update(others)
             return made

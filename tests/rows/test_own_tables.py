@@ -34,7 +34,10 @@ def test_columns_that_serve_are_taken(tmp_path: Path) -> None:
     ("schema", "found"),
     [
         (without(FROZEN_QUERIES, "query"), r"split \(String\), query_id \(String\), positive_ids"),
-        (pl.Schema({**FROZEN_QUERIES, "positive_ids": pl.String}), r"positive_ids \(String\).*, not .*\(list of String\)"),
+        (
+            pl.Schema({**FROZEN_QUERIES, "positive_ids": pl.String}),
+            r"positive_ids \(String\).*, not .*\(list of String\)",
+        ),
         (pl.Schema({**FROZEN_QUERIES, "query_id": pl.Int64}), r"query_id \(Int64\)"),
         (pl.Schema({**FROZEN_QUERIES, "more": pl.String}), r"more \(String\)"),
     ],

@@ -33,7 +33,9 @@ def check_own_tables(folder: Path, kind: str) -> None:
         try:
             found = pl.Schema(pl.read_parquet_schema(path))
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{path}: can't be read as Parquet ({error})", do=f"put a whole file there, {instead}") from error
+            raise InputError(
+                f"{path}: can't be read as Parquet ({error})", do=f"put a whole file there, {instead}"
+            ) from error
         names = [column for column in wanted if column in found] if name in _MAY_HOLD_MORE else list(found)
         if names != list(wanted) or not all(_alike(found[column], wanted[column]) for column in wanted):
             raise InputError(
@@ -43,7 +45,7 @@ def check_own_tables(folder: Path, kind: str) -> None:
 
 def _alike(found: pl.DataType, wanted: pl.DataType) -> bool:
     """Whether values can stand for those that are wanted: any number for a number."""
-    return found == wanted or found == pl.Null or (found.is_numeric() and wanted.is_numeric())
+    return found in (wanted, pl.Null) or (found.is_numeric() and wanted.is_numeric())
 
 
 def _told(columns: pl.Schema) -> str:
