@@ -31,13 +31,13 @@ def overlaps(keys: Sequence[str], positives: Iterable[str]) -> list[bool]:
     short = [positive for positive in given if WHOLE <= len(positive) < SHARED]
     found = [any(positive in key for positive in short) for key in keys] if short else [False] * len(keys)
     own = [positive for positive in given if len(positive) >= SHARED]
-    at = [range(0, len(key) - _BLOCK + 1, _BLOCK) if len(key) >= SHARED else range(0) for key in keys]
-    sizes = np.fromiter(map(len, at), np.int64, len(at))
+    lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+    sizes = np.where(lengths >= SHARED, lengths // _BLOCK, 0)  # of each text its blocks, from its beginning
     if not own or not sizes.any():
         return found
     which = np.repeat(np.arange(len(keys)), sizes)
-    starts = np.fromiter((start for places in at for start in places), np.int64, len(which))
-    before = np.cumsum([0, *map(len, keys)])[which]
+    starts = (np.arange(len(which)) - np.repeat(np.cumsum(sizes) - sizes, sizes)) * _BLOCK
+    before = (np.cumsum(lengths) - lengths)[which]
     blocks = _hashes(_codes("".join(keys)), before + starts)
     here = np.zeros(1 << _BITS, np.bool_)
     for positive in own:

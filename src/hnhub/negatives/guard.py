@@ -119,12 +119,14 @@ def _mined_fault(judged: Judged, document_id: str, text: str, key: str) -> str |
 def _nearly_positive(judged: Judged, text: str, key: str) -> bool:
     # The exact test costs half a millisecond, so it is kept for texts that hold pieces of a positive: of a text at the
     # threshold about two thirds of the probes are found, of another text on the topic hardly one.
-    return any(
-        sum(map(key.__contains__, few)) >= min(_FEW_FOUND, len(few))
-        and sum(map(key.__contains__, many)) >= min(_MANY_FOUND, len(many))
-        and similarity(text, positive) >= NEAR
-        for positive, few, many in judged.probes
-    )
+    for positive, few, many in judged.probes:
+        if (
+            sum(map(key.__contains__, few)) >= min(_FEW_FOUND, len(few))
+            and sum(map(key.__contains__, many)) >= min(_MANY_FOUND, len(many))
+            and similarity(text, positive) >= NEAR
+        ):
+            return True
+    return False
 
 
 def _probes(key: str) -> tuple[list[str], list[str]]:

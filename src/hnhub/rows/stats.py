@@ -7,6 +7,7 @@ of a config, taken at even distances. All figures are rounded, so that equal row
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,10 @@ def _text_facts(files: list[Path]) -> dict[str, Any]:
 def _overlap(queries: list[str], positives: list[str], negatives: list[list[str]]) -> dict[str, float | None]:
     """Means over pairs, None over none. `query_in_*`: the share of the query's distinct words that the text has."""
     shares: dict[str, list[float]] = {"query_in_positive": [], "query_in_negative": [], "positive_negative_jaccard": []}
-    for query, positive, row in zip(map(words_of, queries), map(words_of, positives), negatives, strict=True):
+    words = cache(words_of)  # a text is the negative of many rows
+    for query, positive, row in zip(map(words, queries), map(words, positives), negatives, strict=True):
         shares["query_in_positive"].append(len(query & positive) / max(1, len(query)))
-        for negative in map(words_of, row):
+        for negative in map(words, row):
             shares["query_in_negative"].append(len(query & negative) / max(1, len(query)))
             shares["positive_negative_jaccard"].append(len(positive & negative) / max(1, len(positive | negative)))
     return {name: round(float(np.mean(values)), _DIGITS) if values else None for name, values in shares.items()}
