@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -14,11 +15,12 @@ import pytest
 import hnhub
 from hnhub.api.build import opened_job
 from hnhub.errors import InputError
-from hnhub.pipeline.miners import CANDIDATES
+from hnhub.pipeline.miners import CANDIDATES, CrossEncoderParameters
 from hnhub.pipeline.parameters import Parameters
 from hnhub.pipeline.run import run as pipeline_run
 from hnhub.pipeline.run import stages
 from hnhub.records import METHODS, Recipe
+from hnhub.score.eight_bits import GROUP
 from hnhub.stages import read_record
 from llm_servers.scripted import Scripted
 from llm_servers.writer import Writer
@@ -199,3 +201,12 @@ def test_stages_of_equal_fingerprints_have_equal_bytes(tmp_path: Path, monkeypat
                 assert record.content == content, f"{stage}: {field or 'plain'} and {before or 'plain'} differ"
                 shared += before != field
     assert shared > 200
+
+
+def test_the_group_of_int8_counts_for_int8_alone() -> None:
+    def parts(precision: str) -> dict[str, Any]:
+        recipe = Recipe(corpus="made", cross_encoder="local", precision=precision)  # type: ignore[arg-type]
+        return CrossEncoderParameters.of(SimpleNamespace(recipe=recipe), "ce").as_dict()  # type: ignore[arg-type]
+
+    assert parts("int8")["int8_group"] == GROUP
+    assert all("int8_group" not in parts(precision) for precision in ("auto", "fp32", "bf16"))

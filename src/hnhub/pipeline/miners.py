@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hnhub.pipeline.job import Job, Stage
-from hnhub.pipeline.parameters import Identity, Parameters, prompt_hashes
+from hnhub.pipeline.parameters import Identity, Parameters, int8_group, prompt_hashes
 from hnhub.records import METHODS, Recipe
 
 __all__ = [
@@ -126,6 +126,7 @@ class CrossEncoderParameters(CandidatesParameters):
     depth: int
     cross_encoder: Identity
     precision: str = "auto"
+    int8_group: int | None = None
 
     @classmethod
     def of(cls, job: Job, method: str) -> Self:
@@ -133,7 +134,12 @@ class CrossEncoderParameters(CandidatesParameters):
         from hnhub.negatives.cross_encoder import identity
 
         recipe = job.recipe
-        return cls(depth=recipe.depth, cross_encoder=identity(recipe.cross_encoder), precision=recipe.precision)
+        return cls(
+            depth=recipe.depth,
+            cross_encoder=identity(recipe.cross_encoder),
+            precision=recipe.precision,
+            int8_group=int8_group(recipe.precision),
+        )
 
 
 CANDIDATES: Mapping[str, type[CandidatesParameters]] = {

@@ -22,6 +22,7 @@ __all__ = [
     "Parameters",
     "QueriesParameters",
     "QueryWriting",
+    "int8_group",
     "prompt_hashes",
 ]
 
@@ -129,6 +130,7 @@ class JudgementsParameters(Parameters):
     sampling: tuple[str, int, int | None]
     cut: tuple[float | None, float | None] | None
     precision: str = "auto"
+    int8_group: int | None = None
 
     @classmethod
     def of(cls, job: "Job", method: str) -> "JudgementsParameters":
@@ -150,6 +152,7 @@ class JudgementsParameters(Parameters):
             sampling=(recipe.sampling, recipe.rank_min, recipe.rank_max),
             cut=_cut(recipe) if METHODS[method].scores_positive or kind.scores else None,
             precision=recipe.precision if kind.scores else "auto",
+            int8_group=int8_group(recipe.precision) if kind.scores else None,
         )
 
 
@@ -203,6 +206,13 @@ class DatasetParameters(Parameters):
 def prompt_hashes(job: "Job", *tasks: str) -> dict[str, str]:
     """By task."""
     return {task: job.prompts[task].sha256 for task in tasks}
+
+
+def int8_group(precision: str) -> int | None:
+    """What besides weights and precision decides on a cross-encoder's scores in 8 bits; nothing for the others."""
+    from hnhub.score.eight_bits import GROUP
+
+    return GROUP if precision == "int8" else None
 
 
 def _cut(recipe: Recipe) -> tuple[float | None, float | None]:

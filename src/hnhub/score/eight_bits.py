@@ -13,9 +13,10 @@ import numpy as np
 
 from hnhub.errors import MissingExtra, UsageError
 
-__all__ = ["in_eight_bits", "need_vnni"]
+__all__ = ["GROUP", "in_eight_bits", "need_vnni"]
 
-_GROUP = 128
+GROUP = 128
+"""Activations that share a scale. Another number gives other scores, so it is part of the stages' fingerprints."""
 _HEADS = ("pooler", "classifier", "score", "head")
 """Parts of modules' names. A logit from 8 bits would make ties."""
 
@@ -74,7 +75,7 @@ def in_eight_bits(model: Any, example: Any, threads: int) -> Callable[..., Any]:
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
     }
     compiled = openvino.Core().compile_model(graph, "CPU", settings)
 
