@@ -73,10 +73,11 @@ def _installed(package: str) -> bool:
 
 def _weights() -> str:
     from hnhub.errors import HnhubError
-    from hnhub.llm.embedded import weights_path
+    from hnhub.llm.embedded import encoded_path
 
     try:
-        return weights_path().name
+        path = encoded_path()
+        return path.name if path.exists() else "installed; its weights are re-encoded when it is first used"
     except HnhubError as error:
         return str(error)
 

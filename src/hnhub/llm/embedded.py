@@ -29,6 +29,7 @@ __all__ = [
     "SavedPrompts",
     "Server",
     "children",
+    "encoded_path",
     "parameters",
     "revision",
     "server_version",
@@ -170,14 +171,18 @@ def server_version() -> str:
     return f"llama.cpp (xllamacpp {importlib.metadata.version('xllamacpp')})"
 
 
+def encoded_path() -> Path:
+    """Where the re-encoded weights lie once they are made. Raises as `source_path`."""
+    return home() / "weights" / f"{source_path().stem}-{_distribution().version}-{_ENCODING}.gguf"
+
+
 def weights_path() -> Path:
     """The re-encoded weights (about 93 MB), made at the first call (some seconds) and kept in `home()`.
 
     Raises MissingExtra or UsageError if a part is not installed.
     """
-    source = source_path()
-    folder = home() / "weights"
-    path = folder / f"{source.stem}-{_distribution().version}-{_ENCODING}.gguf"
+    source, path = source_path(), encoded_path()
+    folder = path.parent
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
