@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import hnhub
+from hnhub.api.adapt import forecast_adapt
+from hnhub.api.adapt_settings import settled
 from hnhub.cli import cli
-from hnhub.errors import LimitReached, UsageError
+from hnhub.errors import InputError, LimitReached, UsageError
 from hnhub.learn.mteb_results import DEPTH, write_mteb_results
 from hnhub.text.similarity import best_near
 from llm_servers.scripted import Scripted
@@ -225,3 +227,8 @@ def test_what_can_not_be_is_refused_first(
         adapted(made, static_model, server.url, tmp_path / "out", **wrong)
     assert sum(server.tries.values()) == asked
     assert list(tmp_path.glob("out/test/*/queries")) == []
+
+
+def test_a_dry_run_says_that_a_models_folder_does_not_exist(made: Path) -> None:
+    with pytest.raises(InputError, match=r"no such folder: \./nomodel"):
+        forecast_adapt(made, model="./nomodel", settings=settled({}))

@@ -1,6 +1,7 @@
 """`hnhub.adapt`: from documents to queries, negatives, a better model, and the proof on what was kept apart."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from hnhub.api.inputs import BiEncoder, CorpusLike, Documents, model_name, open_
 from hnhub.api.runs import Run, open_run
 from hnhub.api.train import TrainOptions
 from hnhub.corpus.opened import Corpus
+from hnhub.encode.models import resolve
+from hnhub.errors import MissingExtra, ServiceError
 from hnhub.learn.statistics import Conclusion
 from hnhub.progress import showing
 from hnhub.stages import lock
@@ -169,6 +172,8 @@ def forecast_adapt(
     """What `adapt` with the same settings would do: stages, requests, tokens, time. Raises as it, before any work."""
     from hnhub.api.adapt_forecast import forecast_of
 
+    with suppress(MissingExtra, ServiceError):  # what it would take can be told without torch or the Hub
+        resolve(model_name(model))
     corpus = open_corpus(documents, name=name, chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap)
     return forecast_of(_adapting(corpus, model, settings))
 
