@@ -1,11 +1,13 @@
 """Release plans: what they may say, what they become, and a release that fails half way and is given again."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from hnhub.api.release import Item, Release, read_release, release, summary
+import hnhub
+from hnhub.api.release import Item, Release, forecast_release, read_release, release, summary
 from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.push import Pushed, Target
 from hnhub.publish.push_plan import PushPlan
@@ -174,3 +176,19 @@ def test_a_release_given_again_commits_nothing(site: Site, tmp_path: Path) -> No
     assert [push["committed"] for push in pushes] == [True, False, True, False, False]
     [collection] = [c for c in site.hub.store.collections.values() if c["title"] == "Hard negatives"]
     assert [item["id"] for item in collection["items"]] == [item.target.repo for item in items]
+
+
+def test_a_dry_run_delivers_nothing_to_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("hnhub.api.release.plan_folder_push", lambda folder, repo: folder.path)  # no Hub to ask
+    corpus, there = write_corpus(tmp_path / "corpora" / "made"), tmp_path / "there"
+    plan = Release(
+        namespace="ann", corpora=["made"], methods=["bm25"], out=there.as_uri(), build={"queries_from": "qrels"},
+        corpus={"made": {"corpus_dir": str(corpus)}},
+    )  # fmt: skip
+    (item,) = plan.items()
+    hnhub.build(corpus, name="made", **item.options)
+    shutil.rmtree(there)
+    (found,) = forecast_release([item])
+    assert str(found.push).startswith(str(tmp_path / "home"))
+    assert not there.exists()

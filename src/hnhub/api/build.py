@@ -34,7 +34,7 @@ from hnhub.text.options import check_options
 if TYPE_CHECKING:
     from hnhub.llm.prompts import Prompt
 
-__all__ = ["BuildOptions", "MakingOptions", "build", "decide", "opened_job"]
+__all__ = ["BuildOptions", "MakingOptions", "build", "decide", "opened_job", "run_folder"]
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def opened_job(
     prompts = _prompts(decision, recipe, source.spec.family if source.spec else None)
     recipe = replace(recipe, prompts=tuple((task, prompt.sha256) for task, prompt in sorted(prompts.items())))
     marks = _marks(options.get("marks"), recipe.corpus)
-    folder = _run_folder(os.fspath(options.get("out", "runs")))
+    folder = run_folder(os.fspath(options.get("out", "runs")))
     with (
         opened_engine(options, folder / source.name) as engine,
         opened_models(recipe, options, engine) if prompts and ask else nullcontext(()) as models,
@@ -260,7 +260,7 @@ def _marks(given: str | os.PathLike[str] | Marks | None, corpus: str) -> Marks |
     return marks
 
 
-def _run_folder(out: str) -> Path:
+def run_folder(out: str) -> Path:
     """Stages are made on a filesystem of this machine (or one that all nodes share); a URL gets the finished dataset."""
     if not is_url(out):
         return Path(out)

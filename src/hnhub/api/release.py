@@ -20,6 +20,7 @@
 Both building and pushing find what is done already, so the same release given again goes on where it stopped.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from hnhub.api.build import BuildOptions, build, decide
+from hnhub.api.build import BuildOptions, build, decide, run_folder
 from hnhub.api.forecast import forecast_build
 from hnhub.errors import HnhubError, InputError, ServiceError, UsageError
 from hnhub.publish.hub import check_repo_name
@@ -183,7 +184,7 @@ def forecast_release(items: Sequence[Item]) -> list[ReleaseForecast]:
         steps = planned.steps
         left = tuple(step.stage for step in steps if step.state != "done")
         # Where every stage is there, the build makes nothing and only says where the dataset lies.
-        plan = None if left else plan_folder_push(read_folder(_built(item)), item.target.repo)
+        plan = None if left else plan_folder_push(read_folder(_there(item)), item.target.repo)
         found.append(
             ReleaseForecast(
                 item,
@@ -201,6 +202,13 @@ def forecast_release(items: Sequence[Item]) -> list[ReleaseForecast]:
 def _built(item: Item) -> Path:
     corpus, name = item.source
     return build(corpus, name=name, **item.options).folder
+
+
+def _there(item: Item) -> Path:
+    """Where a dataset lies that is built already; a URL in `out` gets nothing."""
+    corpus, name = item.source
+    options: BuildOptions = {**item.options, "out": run_folder(os.fspath(item.options.get("out", "runs")))}
+    return build(corpus, name=name, **options).folder
 
 
 def _publish(path: Path, target: Target) -> Pushed:
