@@ -73,6 +73,16 @@ def test_every_judged_pair_is_a_row_or_in_the_ledger(corpus: Path, tmp_path: Pat
     assert positives.drop_nulls("rank")["score"].null_count() == 0
 
 
+def test_with_a_limit_every_pair_is_counted_once(corpus: Path, tmp_path: Path) -> None:
+    run = hnhub.build(
+        corpus, name="made", methods=["bm25"], queries_from="qrels", negatives=3, positives=1, out=tmp_path / "runs"
+    )
+    repeats = run.ledger.filter(reason="repeats_positive").height
+    beyond = sum(one["count"] for one in run.stats["left_out"] if one["what"] == "pairs")
+    assert (repeats, beyond) == (1, 3)
+    assert run.to_frame("queries")["positive_ids"].list.len().sum() == run.rows["bm25"]["train"] + repeats + beyond
+
+
 def test_what_a_limit_leaves_out_is_counted(corpus: Path, tmp_path: Path, here: Run) -> None:
     given = ["made", "--corpus-dir", corpus, "--method", "bm25", "--queries-from", "qrels", "--out", tmp_path / "runs"]
     done = here("build", *given, "--queries", 10, "--positives", 1, "--negatives", 2)

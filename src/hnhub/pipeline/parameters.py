@@ -190,7 +190,7 @@ class NegativesParameters(Parameters):
 class DatasetParameters(Parameters):
     """`dataset`: the whole recipe, since the card and the manifest tell it."""
 
-    VERSION: ClassVar[int] = 6
+    VERSION: ClassVar[int] = 7
     recipe: Mapping[str, Any]
     dataset_version: str
     rights: str | None

@@ -81,7 +81,8 @@ def make_rows(
         texts = Texts(corpus / "documents.parquet", wanted, scratch) if publish_text else None
         hide_query = not publish_text and recipe.queries_from == "qrels"
         counts = {"queries": _write_queries(out, frozen, hide=hide_query)}
-        drops = [] if texts is None else _repeated(frozen, texts)
+        repeated = [] if texts is None else _repeated(frozen, texts)
+        drops = list(repeated)
         for method, path in paths.items():
             written, lost = _write_method(
                 out, method, path, frozen=frozen, texts=texts, scores=scores or {}, recipe=recipe, hide_query=hide_query
@@ -93,7 +94,7 @@ def make_rows(
         shutil.rmtree(scratch, ignore_errors=True)
     _write_ledgers(out, stages, drops, details=publish_text)
     held_out = _write_held_out(out, corpus / "queries.parquet", facts_of(corpus).get("evaluation_splits"))
-    left_out = _left_out(frozen, recipe.positives)
+    left_out = _left_out(frozen, recipe.positives, repeated)
     return {"counts": counts, "held_out": held_out, "publishes_text": publish_text, "left_out": left_out}
 
 
@@ -202,12 +203,15 @@ def _repeated(frozen: pl.DataFrame, texts: Texts) -> list[Drop]:
     return drops
 
 
-def _left_out(frozen: pl.DataFrame, positives: int | None) -> dict[str, int]:
-    """By split, the pairs beyond the limit of positives."""
+def _left_out(frozen: pl.DataFrame, positives: int | None, repeated: Sequence[Drop]) -> dict[str, int]:
+    """By split, the pairs beyond the limit of positives; those that are dropped as `repeated` are counted as such."""
     if positives is None:
         return {}
-    beyond = (pl.col("positive_ids").list.len().cast(pl.Int64) - positives).clip(0).sum()
-    counts = frozen.group_by("split", maintain_order=True).agg(beyond.alias("beyond"))
+    repeats = pl.Series("query_id", [drop.query_id for drop in repeated], pl.String).value_counts(name="repeats")
+    queries = frozen.join(repeats, on="query_id", how="left", maintain_order="left")
+    distinct = pl.col("positive_ids").list.len().cast(pl.Int64) - pl.col("repeats").fill_null(0).cast(pl.Int64)
+    beyond = (distinct - positives).clip(0).sum()
+    counts = queries.group_by("split", maintain_order=True).agg(beyond.alias("beyond"))
     found = {split: int(count) for split, count in counts.iter_rows() if count}
     for split, count in found.items():
         log.warning("%s: %s pairs beyond --positives %d", split, f"{count:,}", positives)
