@@ -15,7 +15,7 @@ WHOLE = 40
 
 _BLOCK = SHARED // 2
 # A run of twice a block's length holds a whole one of the blocks that a text is cut into from its beginning.
-_READ = range(0, _BLOCK, 5)
+_READ = range(0, _BLOCK, 10)
 # Characters of a block that are hashed. What seems equal is compared.
 _BITS = 16
 _SHIFT = np.uint64(64 - _BITS)

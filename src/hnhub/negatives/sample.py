@@ -36,7 +36,7 @@ def draw_order(
     """
     eligible = np.flatnonzero(np.asarray(usable, dtype=bool))
     if sampling == "top":
-        return [int(i) for i in eligible]
+        return eligible.tolist()
     key = int(fingerprint({"seed": seed, "method": method, "query": query_id})[:32], 16)
     if sampling == "stratified":
         values = [scores[i] for i in eligible.tolist()]
