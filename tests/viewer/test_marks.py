@@ -91,6 +91,26 @@ def test_marks_without_a_server_are_kept_and_saved_as_a_file(look: Any, tiny: Pa
     assert page.text("#marks-state") == "Marked: 1 false negative, 1 bad query"
 
 
+def test_a_file_of_marks_is_shown_whatever_the_browser_kept(browser: Any, tiny: Path, tmp_path: Path) -> None:
+    page, file = tmp_path / "page.html", tmp_path / "marks.json"
+
+    def opened(**given: Any) -> str:
+        browser.open(hnhub.view(tiny, **given).save(page))
+        return str(browser.text("#marks-state"))
+
+    fingerprint = hnhub.open_run(tiny).fingerprint
+    mark = {"query_id": "q0", "about": "query", "mark": "bad_query"}
+    file.write_text(
+        json.dumps({"hnhub_marks": 1, "corpus": "tiny", "dataset": fingerprint, "sample": None, "marks": [mark]})
+    )
+    assert opened() == "Nothing is marked yet"
+    browser.press("1", "f")
+    assert opened(marks=file) == "Marked: 1 bad query"
+    browser.press("1", "f")
+    assert opened(marks=file) == "Marked: 1 false negative, 1 bad query", "what was marked since is kept"
+    assert opened() == "Marked: 1 false negative"
+
+
 def test_a_note_alone_is_no_verdict(look: Any, tiny: Path) -> None:
     page = look(tiny)
     page.press("1", "n")

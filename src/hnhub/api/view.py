@@ -103,7 +103,8 @@ def view(
     shown = Shown(limit=queries, sample=sample, seed=seed, others=candidates)
     with opened(_named(data)) as folder:
         found = {**read_view(folder, shown), "against": None}
-    found["marks"] = read_marks(marks, found["corpus"]["name"]).as_dict() if marks else None
+    given = read_marks(marks, found["corpus"]["name"]) if marks else None
+    found |= {"marks": given and given.as_dict(), "marked": given and given.sha256[:16]}
     if against is not None:
         name = _named(against)
         with opened(name) as folder:

@@ -6,7 +6,9 @@ const MARKS = {
 
 class Marks {
   constructor(data, changed) {
-    Object.assign(this, { data, changed, byKey: new Map(), store: `hnhub-marks-${data.fingerprint}`, latest: null, busy: false });
+    // A file of marks has a place of its own: what the browser kept of a page without it, or with another, is not shown in its stead.
+    const store = ["hnhub-marks", data.fingerprint, data.marked].filter(Boolean).join("-");
+    Object.assign(this, { data, changed, byKey: new Map(), store, latest: null, busy: false });
     const kept = (data.served ? null : this.kept()) ?? data.marks;
     for (const mark of kept?.marks ?? []) this.byKey.set(Marks.key(mark), mark);
   }
