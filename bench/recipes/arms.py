@@ -55,11 +55,12 @@ _TAUGHT = {"candidates": 8}
 _BEST = {"loss": "mix", "candidates": 8, "temperature": 0.1}
 
 _ALL = {"positives": "all"}
-_DEFAULT: Mapping[str, Any] = {**_ALL, "negatives": 5, "long": True}
+_DEFAULT: Mapping[str, Any] = {**_ALL, "negatives": 5, "masking": "similar", "long": True}
+_KNOWN: Mapping[str, Any] = {**_DEFAULT, "masking": "known"}
 
 ARMS: tuple[Arm, ...] = (
     _arm("plain", "plain", "one of the positives a pass, negatives of the batch alone", seeds=3),
-    _arm("default", "plain", "what `train` does: all positives, 5 of BM25's best, 120 steps", **_DEFAULT, seeds=3),
+    _arm("default", "plain", "what `train` does: all positives, 5 of BM25's best, masked by what the base finds nearer, 120 steps", **_DEFAULT, seeds=3),
     _arm("first-positive", "positives", "only the first positive of a query", positives_a_query=1, seeds=3),
     _arm("all-positives", "positives", "a row for each positive", **_ALL, seeds=3),
     _arm("lsepair", "positives", "up to four positives a row, LSEPair", loss="lsepair", seeds=3),
@@ -91,14 +92,16 @@ ARMS: tuple[Arm, ...] = (
     _arm("default-merge", "together", "`default`, half of the base", **_DEFAULT, merge=0.5, seeds=3),
     _arm("default-0", "together", "`default` without hard negatives", **{**_DEFAULT, "negatives": 0}, seeds=3),
     _arm("default-1", "together", "`default` with 1 hard negative", **{**_DEFAULT, "negatives": 1}, seeds=3),
-    _arm("default-1-similar", "together", "`default` with 1 hard negative, masked too: what the base finds nearer",
-         **{**_DEFAULT, "negatives": 1}, masking="similar", seeds=3),
-    _arm("default-similar", "together", "`default`, masked too: what the base finds nearer", **_DEFAULT, masking="similar", seeds=3),
-    _arm("default-similar-merge", "together", "the same, half of the base", **_DEFAULT, masking="similar", merge=0.5, seeds=3),
-    _arm("default-mix", "together", "`default` with `mix`", **_DEFAULT, loss="mix"),
-    _arm("default-mix-merge", "together", "`default` with `mix`, half of the base", **_DEFAULT, loss="mix", merge=0.5),
     _arm("default-clean", "together", "`default`, decontaminated", **_DEFAULT, decontaminate=True, seeds=3),
     _arm("default-merge-clean", "together", "`default-merge`, decontaminated", **_DEFAULT, merge=0.5, decontaminate=True, seeds=3),
+    _arm("known", "together", "`default` with known positives alone masked", **_KNOWN, seeds=3),
+    _arm("known-merge", "together", "the same, half of the base", **_KNOWN, merge=0.5, seeds=3),
+    _arm("known-0", "together", "`known` without hard negatives", **{**_KNOWN, "negatives": 0}, seeds=3),
+    _arm("known-1", "together", "`known` with 1 hard negative", **{**_KNOWN, "negatives": 1}, seeds=3),
+    _arm("known-clean", "together", "`known`, decontaminated", **_KNOWN, decontaminate=True, seeds=3),
+    _arm("known-merge-clean", "together", "`known-merge`, decontaminated", **_KNOWN, merge=0.5, decontaminate=True, seeds=3),
+    _arm("known-mix", "together", "`known` with `mix`", **_KNOWN, loss="mix"),
+    _arm("known-mix-merge", "together", "`known` with `mix`, half of the base", **_KNOWN, loss="mix", merge=0.5),
     _arm("all-mix-merge", "together", "all positives, mix with 8 at temperature .1, half of the base", **_BEST, **_ALL, merge=0.5, seeds=3),
     _arm("all-mix", "together", "all positives, mix with 8 at temperature .1", **_BEST, **_ALL),
     _arm("titles", "titles", "all-mix-merge on titles, without any judgement", **_BEST, **_ALL, merge=0.5, dataset="titles", seeds=3),

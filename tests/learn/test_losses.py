@@ -24,8 +24,8 @@ SIX = pl.DataFrame(
 
 
 def made(rows, seed=0, **settings):
-    """A loss over rows, the embeddings of its columns, and labels without scores."""
-    given = TrainSettings(temperature=0.1, **settings)
+    """A loss over rows without a guide, the embeddings of its columns, and labels without scores."""
+    given = TrainSettings(temperature=0.1, **{"masking": "known", **settings})
     loss = row_loss(torch.nn.Identity(), given, number_rows(rows), teacher_temperature=1.0, cached=False)
     generator = torch.Generator().manual_seed(seed)
     columns = [column for column in rows.columns if column != "label"]
@@ -160,7 +160,7 @@ def test_the_cache_changes_neither_loss_nor_gradient(tiny_bert, name):
     found = []
     for cached in (True, False):
         model = SentenceTransformer(tiny_bert, device="cpu").eval()  # no dropout
-        settings = TrainSettings(temperature=0.1, loss=name, mini_batch=4)
+        settings = TrainSettings(temperature=0.1, loss=name, mini_batch=4, masking="known")
         loss = row_loss(model, settings, number_rows(SIX), teacher_temperature=1.0, cached=cached)
         value = loss([model.preprocess(SIX[column].to_list()) for column in SIX.columns], labels)
         value.backward()

@@ -88,7 +88,7 @@ _prefixes = stack(
 @click.option(
     "--masking",
     type=Choice(["none", "known", "similar"]),
-    default="known",
+    default="similar",
     show_default=True,
     help="What of a batch is no negative: known positives and copies, or also what MODEL finds nearer than the positive.",
 )

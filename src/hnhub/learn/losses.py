@@ -17,7 +17,7 @@ __all__ = ["row_loss"]
 _NEVER = -1e4
 """A logit that adds nothing to a softmax in single precision; finite, so that gradients stay numbers."""
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def row_loss(
@@ -121,7 +121,7 @@ def _modules() -> tuple[type, type]:  # noqa: C901 - two classes, not one functi
             masking = self.settings.masking
             found = known & ~own & (block if masking == "none" else torch.ones_like(block))
             if masking == "similar":
-                near = self.guide_queries[self.query_ids[rows]] @ self.guide_passages[numbers].T
+                near = self.guide_queries[self.query_ids[rows]].float() @ self.guide_passages[numbers].float().T
                 found |= (near > near[own][:, None]) & ~own
             return found
 

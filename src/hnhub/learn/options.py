@@ -9,11 +9,14 @@ from hnhub.encode.presets import find_preset
 from hnhub.errors import UsageError
 from hnhub.text.options import check_options
 
-__all__ = ["DISTILLED", "LOSSES", "TrainSettings", "check_heeded", "settings_for"]
+__all__ = ["CONTRASTED", "DISTILLED", "LOSSES", "TrainSettings", "check_heeded", "settings_for"]
 
 LOSSES = ("ranking", "lsepair", "mix", "kl", "margin-mse")
 """Contrastive (cross-entropy over the batch; LSEPair over several positives), distilled from a scored config (listwise KL
 divergence, MarginMSE), or both (`mix`)."""
+
+CONTRASTED = ("ranking", "lsepair", "mix")
+"""The losses that tell a query's positives from the batch's other passages."""
 
 DISTILLED = ("mix", "kl", "margin-mse")
 """The losses that need the scores of `<config>-scored`."""
@@ -24,6 +27,7 @@ _HEEDED_BY = {
     "teacher": DISTILLED,
     "teacher_temperature": DISTILLED,
     "mix": ("mix",),
+    "masking": CONTRASTED,
 }
 """Settings that only these losses look at."""
 
@@ -50,7 +54,7 @@ class TrainSettings:
     """Whose scores are distilled: the config's own, or those of another scorer of the same build."""
     candidates: int | None = None
     """Scored passages of a row that are distilled, drawn evenly over the scores; None is the chosen negatives."""
-    masking: Literal["none", "known", "similar"] = "known"
+    masking: Literal["none", "known", "similar"] = "similar"
     """What of a batch is no negative of a query: nothing; its known positives and their near copies; or also what the
     model finds nearer than the positive before it is trained (as GISTEmbed does)."""
     mix: float = 0.5

@@ -16,8 +16,8 @@ import polars as pl
 from hnhub.encode.devices import body_dtype, devices
 from hnhub.encode.models import quiet_loading
 from hnhub.errors import InputError
-from hnhub.learn.losses import row_loss
-from hnhub.learn.options import TrainSettings
+from hnhub.learn.losses import Floats, row_loss
+from hnhub.learn.options import CONTRASTED, TrainSettings
 from hnhub.learn.passes import epochs_for, rows_of_passes
 from hnhub.learn.row_ids import RowIds, number_rows, passage_columns
 from hnhub.learn.training_data import TrainingData
@@ -82,7 +82,7 @@ def bi_encoder_trainer(
         teacher_temperature=spread or 1.0,
         # Static embeddings can't be cut into mini-batches, and need no caching: the loss is the same either way.
         cached=settings.cached and not is_static(model),
-        guide=_guide(model, ids) if settings.masking == "similar" else None,
+        guide=_guide(model, ids) if settings.masking == "similar" and settings.loss in CONTRASTED else None,
     )
     prefixes = dict.fromkeys(passage_columns(rows), settings.document_prefix or "")
     arguments = SentenceTransformerTrainingArguments(
@@ -129,11 +129,15 @@ def _spread(rows: pl.DataFrame) -> float | None:
     return round(float(found), 6) if found else None
 
 
-def _guide(model: "SentenceTransformer", ids: RowIds) -> tuple[Any, Any]:
-    options: dict[str, Any] = {"normalize_embeddings": True, "show_progress_bar": False, "convert_to_numpy": True}
-    return model.encode_query(list(ids.query_texts), **options), model.encode_document(
-        list(ids.passage_texts), **options
-    )
+def _guide(model: "SentenceTransformer", ids: RowIds) -> tuple[Floats, Floats]:
+    """Unit vectors [texts, dimension] of the queries and the passages, in half precision: they are held throughout."""
+
+    def vectors(encode: Callable[..., Any], texts: Sequence[str]) -> Floats:
+        parts = (list(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS))
+        found = [encode(part, normalize_embeddings=True, show_progress_bar=False).astype(np.float16) for part in parts]
+        return np.concatenate(found)
+
+    return vectors(model.encode_query, ids.query_texts), vectors(model.encode_document, ids.passage_texts)
 
 
 def shared_arguments(

@@ -1,6 +1,6 @@
 """A cross-encoder's body in 8 bits, by OpenVINO, for processors that multiply bytes (VNNI) but have no units for bfloat16.
 
-Weights get 8 bits a channel, with a zero point; activations 8 bits in groups of 128 as they come, so nothing is calibrated. The
+Weights get 8 bits a channel, with a zero point; activations 8 bits in groups of 32 as they come, so nothing is calibrated. The
 last layers stay in float32. Why so: docs/performance_limits.md.
 """
 
@@ -15,7 +15,7 @@ from hnhub.errors import MissingExtra, UsageError
 
 __all__ = ["GROUP", "in_eight_bits", "need_vnni"]
 
-GROUP = 128
+GROUP = 32
 """Activations that share a scale. Another number gives other scores, so it is part of the stages' fingerprints."""
 _HEADS = ("pooler", "classifier", "score", "head")
 """Parts of modules' names. A logit from 8 bits would make ties."""
