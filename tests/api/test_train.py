@@ -78,6 +78,9 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], words: 
         ({"teacher": "ce_score"}, "teacher does nothing with loss ranking"),
         ({"teacher_temperature": 2.0}, "or train with loss mix or kl or margin-mse"),
         ({"loss": "kl", "mix": 0.2}, "mix does nothing with loss kl"),
+        ({"loss": "kl", "masking": "none"}, "masking does nothing with loss kl"),
+        ({"kind": "cross-encoder", "masking": "known"}, "masking does nothing with a cross-encoder"),
+        ({"kind": "cross-encoder", "query_prefix": "q: "}, "leave out query_prefix, or train a bi-encoder"),
     ],
 )
 def test_what_the_loss_does_nothing_with_is_refused(ignored: dict[str, Any], words: str, tmp_path: Path) -> None:

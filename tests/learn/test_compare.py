@@ -118,6 +118,7 @@ def test_only_the_corpus_is_put_into_a_name(things, tmp_path):
         ("margin = 0.05", "alpha = 1.5", "alpha 1.5 is no level"),
         ('loss = "kl"', 'loss = "lk"', "variants.kl: no loss 'lk'"),
         ('loss = "kl"', 'loss = "kl", negatives = 1', "variants.kl: negatives does nothing with loss kl"),
+        ("batch = 8", "mix = 0.1", "mix does nothing with loss kl or ranking"),
         ("batch = 8", "seed = 8", "seed is one of seeds"),
         ('measures = ["nDCG@10"]', "measures = []", "no measure is named"),
         ("lexical = ", '"../lexical" = ', r"'\.\./lexical' can't name"),
@@ -128,6 +129,12 @@ def test_a_bad_plan_is_refused(tmp_path, old, new, message):
     path.write_text(PLAN.replace(old, new, 1).format(model="m", dataset="d"))
     with pytest.raises(InputError, match=message):
         read_plan(path)
+
+
+def test_what_is_set_for_all_may_be_for_some(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN.replace("batch = 8", 'negatives = 1, masking = "known"').format(model="m", dataset="d"))
+    assert read_plan(path).train["negatives"] == 1  # kl does nothing with it
 
 
 @pytest.mark.parametrize(

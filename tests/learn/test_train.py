@@ -9,11 +9,12 @@ from safetensors.numpy import load_file
 from hnhub.encode.encoder import Encoder
 from hnhub.encode.models import resolve
 from hnhub.errors import UsageError
-from hnhub.learn import trainer
+from hnhub.learn import train, trainer
 from hnhub.learn.evaluate import open_split
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.model_card import render_model_card
 from hnhub.learn.options import DISTILLED, settings_for
+from hnhub.learn.row_ids import number_rows
 from hnhub.learn.search import score_by
 from hnhub.learn.train import train_stage
 from hnhub.learn.training_data import load_training_data
@@ -144,19 +145,47 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(make_dataset, stati
     seen = []
 
     def stop_at_four(event):
-        seen.append(event.done)
-        if event.done == 4:
+        if event.what == "training":
+            seen.append(event.done)
+        if seen[-1:] == [4]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), listening(stop_at_four):
         train_stage(tmp_path / "model", data, resolve(static_model), settings)
     assert not (tmp_path / "model").exists()
     seen.clear()
-    with listening(lambda event: seen.append(event.done)):
+    with listening(lambda event: seen.append(event.done) if event.what == "training" else None):
         resumed = train_stage(tmp_path / "model", data, resolve(static_model), settings)
     assert seen[0] == 4  # the first three were kept
     whole = train_stage(tmp_path / "whole", data, resolve(static_model), settings)
     assert resumed.files["model.safetensors"] == whole.files["model.safetensors"]
+
+
+def test_what_masks_by_default_is_the_model_before_training_with_its_prefixes(
+    make_dataset, static_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "_GUIDED", 5)
+    data = load_training_data(str(make_dataset()), "bm25", held_out_share=0.2)
+    asked = settings_for(static_model, query_prefix="what: ", document_prefix="text: ", evaluations=1, **FEW)
+    model, settings = train._load(resolve(static_model), asked)
+    loss = trainer.bi_encoder_trainer(model, data, settings, tmp_path)[0].loss
+    ids = number_rows(pl.concat([data.rows, data.held_out]))
+    before = Encoder(static_model, query_prompt="what: ", document_prompt="text: ")
+    for found, expected in (
+        (loss.guide_queries, before.encode_queries(list(ids.query_texts))),
+        (loss.guide_passages, before.encode_documents(list(ids.passage_texts))),
+    ):
+        unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(found.float().numpy(), unit, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"masking": "known"}, {"loss": "kl"}, {"loss": "margin-mse"}])
+def test_nothing_is_encoded_where_nothing_is_masked_by_it(make_dataset, static_model, tmp_path, options):
+    distil = options.get("loss") in DISTILLED
+    data = load_training_data(str(make_dataset()), "bm25", distil=distil, held_out_share=0, limit=8)
+    model, settings = train._load(resolve(static_model), settings_for(static_model, **FEW, **options))
+    loss = trainer.bi_encoder_trainer(model, data, settings, tmp_path)[0].loss
+    assert not hasattr(loss, "guide_queries")
 
 
 @pytest.mark.slow

@@ -134,6 +134,21 @@ def test_a_batch_is_found_on_a_later_page_of_the_list(query: str, tmp_path: Path
         assert len(set(server.batches) - set(others)) == 1
 
 
+def test_a_list_whose_first_page_comes_again_and_again_is_left(tmp_path: Path, ask_for: AskFor) -> None:
+    with BatchServer() as server:
+        create, page, server.page_size = server.create, server.page, 1
+
+        def then_another(asked: dict[str, Any]) -> dict[str, Any]:
+            made = create(asked)
+            server.batches["batch_o"] = {"id": "batch_o", "status": "completed", "metadata": None}
+            return made
+
+        server.create, server.lose = then_another, "/v1/batches"  # type: ignore[method-assign]
+        server.page = lambda query: page({"limit": query["limit"]})  # type: ignore[method-assign]
+        with open_model([server.url], journal=tmp_path / "j", batch=True, poll=0.02) as model:
+            assert all(answer.failure is None for answer in model.ask(map(ask_for, range(2))))
+
+
 def test_a_batch_that_fails_says_why(tmp_path: Path, ask_for: AskFor) -> None:
     with BatchServer() as server:
         server.fail = "the organisation's enqueued tokens are used up"

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import hnhub
 from hnhub.errors import InputError
 from hnhub.rows.own_tables import check_own_tables
-from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, QRELS, QUERIES
+from hnhub.schema import CANDIDATES, DOCUMENTS, FROZEN_QUERIES, NEGATIVES, PROVENANCE, QRELS, QUERIES
 from small_corpus import write_corpus
 
 
@@ -40,11 +41,37 @@ def test_columns_that_serve_are_taken(tmp_path: Path) -> None:
         ),
         (pl.Schema({**FROZEN_QUERIES, "query_id": pl.Int64}), r"query_id \(Int64\)"),
         (pl.Schema({**FROZEN_QUERIES, "more": pl.String}), r"more \(String\)"),
+        (pl.Schema({**FROZEN_QUERIES, "provenance": pl.Null}), r"provenance \(Null\)"),
+        (
+            pl.Schema({**FROZEN_QUERIES, "provenance": pl.Struct({**dict(PROVENANCE), "seed": pl.Int32})}),
+            r"seed \(Int32\).*, not .*seed \(Int64\)",
+        ),
     ],
 )
 def test_others_are_named_with_those_that_are_wanted(tmp_path: Path, schema: pl.Schema, found: str) -> None:
     with pytest.raises(InputError, match=rf"queries/queries\.parquet: has the columns .*{found}"):
         check_own_tables(write(tmp_path / "queries", "queries", schema), "queries")
+
+
+def test_what_rows_are_assembled_of_has_the_very_types(tmp_path: Path) -> None:
+    folder = write(tmp_path / "negatives", "negatives", pl.Schema({**NEGATIVES, "rank": pl.Int64}))
+    with pytest.raises(InputError, match=r"rank \(Int64\).*, not .*rank \(Int32\)"):
+        check_own_tables(folder, "negatives")
+
+
+def test_numbers_of_another_type_in_candidates_give_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HNHUB_HOME", str(tmp_path / "home"))
+    corpus = write_corpus(tmp_path / "corpora" / "made")
+    run = hnhub.build(corpus, name="made", methods=["bm25"], queries_from="qrels", out=tmp_path / "out")
+    made = run.to_frame("bm25-scored")
+    own = run.folder.parent / "candidates" / "bm25"
+    (own / "stage.json").unlink()
+    numbers = {"label": pl.Int64, "rank": pl.Int64, "score": pl.Float32}
+    pl.read_parquet(own / "candidates.parquet").cast(numbers).write_parquet(own / "candidates.parquet")
+    again = hnhub.build(corpus, name="made", methods=["bm25"], queries_from="qrels", out=tmp_path / "out")
+    assert_frame_equal(again.to_frame("bm25-scored"), made, rel_tol=1e-6)
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:

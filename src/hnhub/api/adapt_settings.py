@@ -8,7 +8,7 @@ from hnhub.api.build import MakingOptions
 from hnhub.api.train import TrainOptions
 from hnhub.errors import UsageError
 from hnhub.learn.metrics import check_measures
-from hnhub.learn.options import DISTILLED, check_heeded
+from hnhub.learn.options import DISTILLED, check_heeded, settings_for
 from hnhub.learn.statistics import check_margin
 from hnhub.pipeline.miners import candidate_sources
 from hnhub.records import METHODS, MiningOptions, Recipe
@@ -133,7 +133,7 @@ def _check_training(method: str, options: AdaptOptions, train: TrainOptions) -> 
     """Raise UsageError for what would show only when the queries are paid for."""
     if "seed" in train:
         raise UsageError("train: a training's seed is one of seeds", do="give the number of trainings by seeds")
-    check_heeded(train)
+    check_heeded(train, settings_for("", **train))
     teacher = train.get("teacher", "score")
     if train.get("loss") not in DISTILLED:
         return

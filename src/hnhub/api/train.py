@@ -149,7 +149,7 @@ def train(
     check_own(Path(out))
     name = model_name(model)
     settings = settings_for(name, **options)
-    check_heeded(options)
+    check_heeded(options, settings)
     source = dataset_name(data)
     with showing():
         found = load_training_data(

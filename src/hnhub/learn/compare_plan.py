@@ -124,13 +124,16 @@ def check_plan(plan: Plan) -> None:
     check_margin(plan.margin)
     if not 0 < plan.alpha < 1:
         raise UsageError(f"alpha {plan.alpha:g} is no level of a test", do="give, say, 0.05")
+    trainings = []
     for source, (name, variant) in itertools.product(plan.models.values(), plan.variants.items()):
         given = {**plan.train, **variant.train}
         if "seed" in given:
             raise UsageError("train: a training's seed is one of seeds", do="write e.g. seeds = [0, 1, 2]")
         if variant.dataset:
             try:
-                settings_for(source, **given)
-                check_heeded(given)
+                trainings.append(settings_for(source, **given))
+                check_heeded(variant.train, trainings[-1])
             except UsageError as error:
                 raise UsageError(f"variants.{name}: {error.what}", do=error.do) from error
+    if trainings:  # what is set for all may be for some
+        check_heeded(plan.train, *trainings)

@@ -9,13 +9,13 @@ from hnhub.encode.presets import find_preset
 from hnhub.errors import UsageError
 from hnhub.text.options import check_options
 
-__all__ = ["CONTRASTED", "DISTILLED", "LOSSES", "TrainSettings", "check_heeded", "settings_for"]
+__all__ = ["DISTILLED", "LOSSES", "TrainSettings", "check_heeded", "settings_for"]
 
 LOSSES = ("ranking", "lsepair", "mix", "kl", "margin-mse")
 """Contrastive (cross-entropy over the batch; LSEPair over several positives), distilled from a scored config (listwise KL
 divergence, MarginMSE), or both (`mix`)."""
 
-CONTRASTED = ("ranking", "lsepair", "mix")
+_CONTRASTED = ("ranking", "lsepair", "mix")
 """The losses that tell a query's positives from the batch's other passages."""
 
 DISTILLED = ("mix", "kl", "margin-mse")
@@ -27,9 +27,21 @@ _HEEDED_BY = {
     "teacher": DISTILLED,
     "teacher_temperature": DISTILLED,
     "mix": ("mix",),
-    "masking": CONTRASTED,
+    "masking": _CONTRASTED,
 }
 """Settings that only these losses look at."""
+
+_OF_BI_ENCODERS = (
+    "masking",
+    "temperature",
+    "cached",
+    "query_prefix",
+    "document_prefix",
+    "pooling",
+    "normalise",
+    "gradient_checkpointing",
+)
+"""Settings that a cross-encoder's training does not look at. What it can't do at all, TrainSettings refuses itself."""
 
 _STEPS, _MOST_PASSES = 120, 20
 
@@ -142,6 +154,16 @@ class TrainSettings:
         """Whether rows come with a teacher's scores."""
         return self.loss in DISTILLED
 
+    @property
+    def contrasted(self) -> bool:
+        """Whether queries are told apart from a batch's passages, so that `masking` says something."""
+        return self.kind == "bi-encoder" and self.loss in _CONTRASTED
+
+    @property
+    def guided(self) -> bool:
+        """Whether the model encodes every text before it is trained, to mask by."""
+        return self.contrasted and self.masking == "similar"
+
     def passes(self, rows: int, processes: int = 1) -> float:
         """The epochs; where none are given, so many that a small dataset is seen often and a large one once."""
         if self.epochs is not None:
@@ -167,13 +189,19 @@ def settings_for(model: str, preset: str | None = None, **given: Any) -> TrainSe
     return TrainSettings(preset=found.name, **values)
 
 
-def check_heeded(given: Mapping[str, Any]) -> None:
-    """Raise UsageError for a setting that the loss does nothing with. A default says nothing, given or not."""
-    loss = given.get("loss") or LOSSES[0]
-    for name, losses in _HEEDED_BY.items():
-        default = TrainSettings.__dataclass_fields__[name].default
-        if loss not in losses and given.get(name) not in (None, default):
+def check_heeded(given: Mapping[str, Any], *trainings: TrainSettings) -> None:
+    """Raise UsageError for a given setting that none of these trainings does anything with. A default says nothing, given or not."""
+    for name, value in given.items():
+        if value in (None, TrainSettings.__dataclass_fields__[name].default):
+            continue
+        losses = _HEEDED_BY.get(name, LOSSES)
+        if not any(one.loss in losses for one in trainings):
+            ignoring = " or ".join(sorted({one.loss for one in trainings}))
             raise UsageError(
-                f"{name} does nothing with loss {loss}",
+                f"{name} does nothing with loss {ignoring}",
                 do=f"leave out {name}, or train with loss {' or '.join(losses)}",
+            )
+        if name in _OF_BI_ENCODERS and all(one.kind == "cross-encoder" for one in trainings):
+            raise UsageError(
+                f"{name} does nothing with a cross-encoder", do=f"leave out {name}, or train a bi-encoder"
             )

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _TENSORBOARD = os.environ.get("TENSORBOARD_LOGGING_DIR")
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Raise it when the same data and settings would give another model."""
 
 _RATE, _STATIC_RATE = 2e-5, 0.02

@@ -17,7 +17,7 @@ from hnhub.encode.devices import body_dtype, devices
 from hnhub.encode.models import quiet_loading
 from hnhub.errors import InputError
 from hnhub.learn.losses import Floats, row_loss
-from hnhub.learn.options import CONTRASTED, TrainSettings
+from hnhub.learn.options import TrainSettings
 from hnhub.learn.passes import epochs_for, rows_of_passes
 from hnhub.learn.row_ids import RowIds, number_rows, passage_columns
 from hnhub.learn.training_data import TrainingData
@@ -43,6 +43,9 @@ _APART = 25
 
 _TEXTS = 1 << 17
 """Texts whose tokens are remembered: 250 MB at 250 tokens each."""
+
+_GUIDED = 1 << 12
+"""Texts between two words on how far the guide is."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def bi_encoder_trainer(
     rows, epochs = rows_of_passes(data.rows, settings)
     held_out, _ = rows_of_passes(data.held_out, replace(settings, epochs=1.0))
     both = pl.concat([rows, held_out]) if settings.evaluations else rows
-    ids = number_rows(both, near=settings.masking != "none")
+    ids = number_rows(both, near=settings.contrasted and settings.masking != "none")
     spread = settings.teacher_temperature or _spread(rows)
     loss = row_loss(
         model,
@@ -82,7 +85,7 @@ def bi_encoder_trainer(
         teacher_temperature=spread or 1.0,
         # Static embeddings can't be cut into mini-batches, and need no caching: the loss is the same either way.
         cached=settings.cached and not is_static(model),
-        guide=_guide(model, ids) if settings.masking == "similar" and settings.loss in CONTRASTED else None,
+        guide=_guide(model, ids) if settings.guided else None,
     )
     prefixes = dict.fromkeys(passage_columns(rows), settings.document_prefix or "")
     arguments = SentenceTransformerTrainingArguments(
@@ -131,13 +134,18 @@ def _spread(rows: pl.DataFrame) -> float | None:
 
 def _guide(model: "SentenceTransformer", ids: RowIds) -> tuple[Floats, Floats]:
     """Unit vectors [texts, dimension] of the queries and the passages, in half precision: they are held throughout."""
+    total = len(ids.query_texts) + len(ids.passage_texts)
 
-    def vectors(encode: Callable[..., Any], texts: Sequence[str]) -> Floats:
-        parts = (list(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS))
-        found = [encode(part, normalize_embeddings=True, show_progress_bar=False).astype(np.float16) for part in parts]
+    def vectors(encode: Callable[..., Any], texts: Sequence[str], before: int = 0) -> Floats:
+        found = []
+        for first in range(0, len(texts), _GUIDED):
+            part = list(texts[first : first + _GUIDED])
+            found.append(encode(part, normalize_embeddings=True, show_progress_bar=False).astype(np.float16))
+            report("encoding what masks", before + first + len(part), total, unit="texts")
         return np.concatenate(found)
 
-    return vectors(model.encode_query, ids.query_texts), vectors(model.encode_document, ids.passage_texts)
+    queries = vectors(model.encode_query, ids.query_texts)
+    return queries, vectors(model.encode_document, ids.passage_texts, len(queries))
 
 
 def shared_arguments(

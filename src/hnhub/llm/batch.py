@@ -237,9 +237,10 @@ class Batches:
             for one in listed["data"]:
                 if (one.get("metadata") or {}).get("hnhub") == tag and one.get("status") != "failed":
                     return dict(one)
-            if not listed.get("has_more") or not listed["data"]:
+            last = f"&after={quote(str(listed['data'][-1]['id']), safe='')}" if listed["data"] else after
+            if not listed.get("has_more") or last == after:  # the same page again: a server that knows no others
                 return None
-            after = f"&after={quote(str(listed['data'][-1]['id']), safe='')}"
+            after = last
 
     async def _follow(self, batch: _Batch) -> None:
         """Look at a batch until it is over, and take its answers."""

@@ -20,6 +20,8 @@ _TABLES: Mapping[str, Mapping[str, pl.Schema]] = {
 """By kind of stage, its tables."""
 
 _MAY_HOLD_MORE = ("documents", "qrels")
+_EXACT = ("queries", "negatives")
+"""Rows are assembled of them only if they have these very types."""
 
 
 def check_own_tables(folder: Path, kind: str) -> None:
@@ -36,11 +38,17 @@ def check_own_tables(folder: Path, kind: str) -> None:
             raise InputError(
                 f"{path}: can't be read as Parquet ({error})", do=f"put a whole file there, {instead}"
             ) from error
-        names = [column for column in wanted if column in found] if name in _MAY_HOLD_MORE else list(found)
-        if names != list(wanted) or not all(_alike(found[column], wanted[column]) for column in wanted):
+        if not _serves(name, found, wanted):
             raise InputError(
                 f"{path}: has the columns {_told(found)}, not {_told(wanted)}", do=f"put them into it, {instead}"
             )
+
+
+def _serves(name: str, found: pl.Schema, wanted: pl.Schema) -> bool:
+    if name in _EXACT:
+        return found == wanted
+    names = [column for column in wanted if column in found] if name in _MAY_HOLD_MORE else list(found)
+    return names == list(wanted) and all(_alike(found[column], wanted[column]) for column in wanted)
 
 
 def _alike(found: pl.DataType, wanted: pl.DataType) -> bool:
@@ -54,5 +62,5 @@ def _told(columns: pl.Schema) -> str:
 
 def _kind(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Struct):
-        return f"struct of {' '.join(field.name for field in dtype.fields)}"
+        return f"struct of {_told(pl.Schema(dtype))}"
     return f"list of {dtype.inner}" if isinstance(dtype, pl.List) else str(dtype)

@@ -50,7 +50,7 @@ class _Column:
             batch = next(self._batches, None)
             if batch is None:
                 break
-            frame = pl.DataFrame(batch).rename({"score": self._name})
+            frame = pl.DataFrame(batch).rename({"score": self._name}).cast({self._name: pl.Float64})
             frame = frame.with_columns(pl.Series("place", self._known.find(frame["query_id"]), dtype=pl.Int64))
             self._ahead = pl.concat([self._ahead, frame])
         due = pl.col("place") <= last
