@@ -89,7 +89,9 @@ def _training_time(way: Adapting, data: Forecast) -> tuple[float | None, str]:
     settings = settings_for(way.model, **s.train)
     texts = data.queries * (2 + s.options.get("negatives", Recipe("").negatives))
     passes, epochs = _PASSES + settings.cached, settings.passes(data.queries)
-    seconds = speed.document * (texts * (passes * epochs + settings.guided) * rounds + way.corpus.documents * (1 + rounds))
+    seconds = speed.document * (
+        texts * (passes * epochs + settings.guided) * rounds + way.corpus.documents * (1 + rounds)
+    )
     told = (
         f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
         f"{' and once more to mask by' if settings.guided else ''}"

@@ -202,6 +202,4 @@ def check_heeded(given: Mapping[str, Any], *trainings: TrainSettings) -> None:
                 do=f"leave out {name}, or train with loss {' or '.join(losses)}",
             )
         if name in _OF_BI_ENCODERS and all(one.kind == "cross-encoder" for one in trainings):
-            raise UsageError(
-                f"{name} does nothing with a cross-encoder", do=f"leave out {name}, or train a bi-encoder"
-            )
+            raise UsageError(f"{name} does nothing with a cross-encoder", do=f"leave out {name}, or train a bi-encoder")
