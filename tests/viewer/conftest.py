@@ -146,22 +146,22 @@ def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(_chromium: Browser) -> Browser:
-    """Chromium on an empty page, nothing kept from the test before."""
+def browser(_chromium: Browser) -> Iterator[Browser]:
+    """Chromium on an empty page. What a page kept in it goes with the test."""
     _chromium.driver.get("about:blank")
     _chromium.size(1400, 900)
     _chromium.errors()
     _chromium.requests()
-    return _chromium
+    yield _chromium
+    _chromium.run("try { localStorage.clear() } catch { /* an empty page has none */ }")
 
 
 @pytest.fixture
-def look(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
-    """Open the page of a dataset. What it kept in the browser goes with the test."""
+def look(browser: Browser, tmp_path: Path) -> Callable[..., Browser]:
+    """Open the page of a dataset."""
 
     def opened(data: Any, **options: Any) -> Browser:
         browser.open(hnhub.view(data, **options).save(tmp_path / "page.html"))
         return browser
 
-    yield opened
-    browser.run("try { localStorage.clear() } catch { /* an empty page has none */ }")
+    return opened
