@@ -36,11 +36,22 @@ def test_a_copy_of_an_object_is_trained(dataset: Path, static_model: str, made: 
     assert again.facts["history"] == trained.facts["history"]
 
 
+def test_what_was_mined_is_trained_on_and_the_missing_test_is_told(
+    static_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = [(f"what boils {n} litres", f"Kettle {n} boils {n} litres of water.") for n in range(20)]
+    mined = hnhub.mine(pairs, negatives=2, out=tmp_path / "runs")
+    trained = hnhub.train(mined, config="bm25", model=static_model, out=tmp_path / "model", batch=4, epochs=1)
+    assert trained.facts["leaks"] == []
+    assert [one.getMessage() for one in caplog.records if "no test queries were looked for" in one.getMessage()]
+    assert "leak check" not in (trained.folder / "README.md").read_text()
+
+
 def test_a_wrong_option_or_test_set_is_refused(dataset: Path, static_model: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no training setting 'epoch'"):
         hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m", epoch=2)  # type: ignore[call-arg]
-    with pytest.raises(InputError, match="tiny"):  # the corpus that the manifest names is not in the catalog
-        hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m")
+    with pytest.raises(InputError, match="nowhere"):  # a test that is named must be there; the data's own may be unknown
+        hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m", tests=["nowhere"])
 
 
 def test_a_folder_of_something_else_is_neither_taken_for_a_model_nor_lost(

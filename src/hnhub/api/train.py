@@ -1,15 +1,18 @@
 """`hnhub.train`: a bi-encoder fine-tuned on a run, with what it must not see kept out."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from hnhub.api.inputs import BiEncoder, CorpusLike, model_name, open_corpus
+from hnhub.api.inputs import BiEncoder, CorpusLike, model_name, open_corpus, source_of
+from hnhub.api.mine import Mined
 from hnhub.api.runs import Run, dataset_name
+from hnhub.corpus.catalog import CATALOG
 from hnhub.encode.models import need_torch, resolve
-from hnhub.errors import UsageError
+from hnhub.errors import InputError, UsageError
 from hnhub.learn.evaluate import split_of
 from hnhub.learn.leaks import check_leaks
 from hnhub.learn.options import check_heeded, settings_for
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 __all__ = ["TrainOptions", "Training", "train"]
+
+log = logging.getLogger(__name__)
 
 
 class TrainOptions(TypedDict, total=False):
@@ -108,7 +113,7 @@ class Training:
 
 
 def train(
-    data: Run | str | os.PathLike[str],
+    data: Run | Mined | str | os.PathLike[str],
     *,
     config: str,
     model: BiEncoder,
@@ -122,7 +127,7 @@ def train(
     decontaminate: bool = False,
     **options: Unpack[TrainOptions],
 ) -> Training:
-    """Fine-tune a bi-encoder on a config of a run, a dataset's folder or a Hub repository (at `revision`), into the folder `out`.
+    """Fine-tune a bi-encoder on a config of a run, of what was mined, a dataset's folder or a Hub repository (at `revision`), into the folder `out`.
 
     `model` is a sentence-transformers id or folder, or a SentenceTransformer: a copy of it is trained, it stays as it is. With
     `kind="cross-encoder"` a re-ranker is trained, of a cross-encoder or of any encoder with a new head.
@@ -130,7 +135,7 @@ def train(
 
     `rows`: train on at most this many, drawn by the seed. `held_out`: the share of the queries held out where there is no dev
     split. `tests` are what it will be tested on, each a corpus (split `test`) or (corpus, split); None is the corpus that the
-    data names, read from `corpus_folder` if that is given. A training query that equals a test query is an InputError, or with `on_leak="drop"` its rows are left out;
+    data names, read from `corpus_folder` if that is given; where there is no such corpus (of pairs that were mined, say) nothing is looked for, and a warning says so. A training query that equals a test query is an InputError, or with `on_leak="drop"` its rows are left out;
     `decontaminate` leaves out rows whose passage is relevant to a test query as well. Everything else: `TrainOptions`.
 
     Raises UsageError for settings that make no sense or an `out` that holds something else, InputError for data or a model that there is not, ServiceError if the Hub
@@ -150,7 +155,7 @@ def train(
     name = model_name(model)
     settings = settings_for(name, **options)
     check_heeded(options, settings)
-    source = dataset_name(data)
+    source = dataset_name(data.run if isinstance(data, Mined) else data)
     with showing():
         found = load_training_data(
             source,
@@ -163,14 +168,9 @@ def train(
             limit=rows,
             seed=settings.seed,
         )
-        wanted = tests or ([found.corpus] if found.corpus else [])
-        if not wanted:
-            raise UsageError(
-                f"{source}: names no corpus, so there is no test material to look for",
-                do='name what you will test on, e.g. tests=["scifact"], or --test-corpus scifact',
-            )
-        splits = [one if isinstance(one, tuple) else (one, "test") for one in wanted]
         folder = None if corpus_folder is None else Path(corpus_folder)
+        wanted = tests or _own_tests(source, found.corpus, folder)
+        splits = [one if isinstance(one, tuple) else (one, "test") for one in wanted]
         judged = [
             split_of(open_corpus(corpus) if folder is None else open_corpus(folder, name=str(corpus)), split)
             for corpus, split in splits
@@ -178,3 +178,23 @@ def train(
         checked = check_leaks(found, judged, on_leak=on_leak, decontaminate=decontaminate)
         record = train_stage(Path(out), checked.data, resolve(name), settings, checked.facts)
     return Training(Path(out), record.facts)
+
+
+def _own_tests(source: str, corpus: str | None, folder: Path | None) -> list[str]:
+    """The dataset's own corpus, if there is one to be looked for."""
+    if not corpus:
+        raise UsageError(
+            f"{source}: names no corpus, so there is no test material to look for",
+            do='name what you will test on, e.g. tests=["scifact"], or --test-corpus scifact',
+        )
+    if folder is None and corpus not in CATALOG:
+        try:
+            source_of(corpus)
+        except InputError:
+            log.warning(
+                "%s: its corpus %s is no known one, so no test queries were looked for; name what you will test on by --test-corpus or --corpus-dir",
+                source,
+                corpus,
+            )
+            return []
+    return [corpus]
