@@ -50,7 +50,9 @@ def test_what_was_mined_is_trained_on_and_the_missing_test_is_told(
 def test_a_wrong_option_or_test_set_is_refused(dataset: Path, static_model: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no training setting 'epoch'"):
         hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m", epoch=2)  # type: ignore[call-arg]
-    with pytest.raises(InputError, match="nowhere"):  # a test that is named must be there; the data's own may be unknown
+    with pytest.raises(
+        InputError, match="nowhere"
+    ):  # a test that is named must be there; the data's own may be unknown
         hnhub.train(dataset, config="bm25", model=static_model, out=tmp_path / "m", tests=["nowhere"])
 
 
