@@ -18,8 +18,6 @@ from hnhub.records import Recipe, contents
 __all__ = ["AdaptForecast", "forecast_of"]
 
 _SAMPLE = 500
-_PASSES = 3
-"""Training on a text costs so many times what encoding it does: forward, and twice that backward. One more where it is cached."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +86,12 @@ def _training_time(way: Adapting, data: Forecast) -> tuple[float | None, str]:
     s, rounds = way.settings, len(way.settings.seeds)
     settings = settings_for(way.model, **s.train)
     texts = data.queries * (2 + s.options.get("negatives", Recipe("").negatives))
-    passes, epochs = _PASSES + settings.cached, settings.passes(data.queries)
+    epochs = settings.passes(data.queries)
     seconds = speed.document * (
-        texts * (passes * epochs + settings.guided) * rounds + way.corpus.documents * (1 + rounds)
+        texts * (settings.cost * epochs + settings.guided) * rounds + way.corpus.documents * (1 + rounds)
     )
     told = (
-        f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {passes} times the cost of encoding (assumed)"
+        f"training: {texts:,} texts, {epochs:g} epochs, {rounds} seeds at {settings.cost} times the cost of encoding (assumed)"
         f"{' and once more to mask by' if settings.guided else ''}"
     )
     return (

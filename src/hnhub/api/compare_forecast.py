@@ -18,8 +18,6 @@ from hnhub.text.table import text_table
 
 __all__ = ["Taken", "forecast_compare"]
 
-_TRAINING = 3
-"""Training on a text costs so many times what encoding it does: forward, and twice that backward. One more where it is cached."""
 _SAMPLE = 500
 
 
@@ -84,7 +82,7 @@ def forecast_compare(plan: Plan | Path) -> Taken:
     encoded = dict.fromkeys(found.models, encoding * total)
     notes = [
         f"evaluations encode every corpus once for each model of {encoding} (base, and a trained one a variant and seed)",
-        f"a text trained on is taken to cost {_TRAINING} times encoding it, one more where batches are cached, and once to mask by the model",
+        "a text trained on is taken to cost 3 times encoding it, one more where batches are cached, and once to mask by the model",
     ]
     if None in rows.values():
         notes.append(f"rows of what is not built: {found.rows or WRITTEN_QUERIES:,} (assumed)")
@@ -155,7 +153,7 @@ def _trained(plan: Plan, source: str, rows: dict[str, int | None]) -> int:
         for place in _places(variant, plan):
             count = rows[place] or plan.rows or WRITTEN_QUERIES
             texts = count * (2 + (_NEGATIVES if settings.negatives is None else settings.negatives))
-            passes = settings.passes(count) * (_TRAINING + settings.cached) + settings.guided
+            passes = settings.passes(count) * settings.cost + settings.guided
             total += texts * passes * len(plan.seeds)
     return round(total)
 

@@ -164,6 +164,11 @@ class TrainSettings:
         """Whether the model encodes every text before it is trained, to mask by."""
         return self.contrasted and self.masking == "similar"
 
+    @property
+    def cost(self) -> int:
+        """Of training on a text once, assumed, in encodings of it: forward, and twice that backward; one more where it is cached."""
+        return 3 + self.cached
+
     def passes(self, rows: int, processes: int = 1) -> float:
         """The epochs; where none are given, so many that a small dataset is seen often and a large one once."""
         if self.epochs is not None:
