@@ -115,6 +115,16 @@ def test_more_stages_than_the_terminal_has_lines(rows: int) -> None:
     assert terminal.is_clean
 
 
+MANY = TALL.replace("12", "100").replace("time.sleep(0.1)", "progress.tell(Event('some', 1, 3, name, state='working'))")
+OFTEN = "import hnhub.progress.terminal as terminal; terminal._REFRESH = 300\n"
+
+
+def test_no_finished_line_is_wiped_by_a_redrawing_beside_it() -> None:
+    code, terminal = run_in_terminal([sys.executable, "-c", OFTEN + MANY], rows=10)
+    assert code == 0
+    assert [line.split()[1] for line in terminal.lines] == [f"candidates/m{number}" for number in range(100)]
+
+
 def when_working(act: Callable[[Callable[[bytes], int], subprocess.Popen[bytes]], object]) -> Callable[..., bool]:
     def react(terminal: Terminal, keys: Callable[[bytes], int], process: subprocess.Popen[bytes]) -> bool:
         if "0 of 2,000" not in terminal.text:

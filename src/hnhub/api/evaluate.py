@@ -73,19 +73,15 @@ def evaluate(
         raise UsageError("training data is named by trained_on and config together", do="give both")
     check_measures(measures)
     if run is not None or model == "bm25":
-        of_encoders = {
-            "preset": preset is not None,
-            "query_prefix": query_prefix is not None,
-            "document_prefix": document_prefix is not None,
-            "max_length": max_length is not None,
-            "mteb_prompts": mteb_prompts,
-            "precision": precision != "auto" and rerank is None,
-        }
-        if given := [name for name, is_given in of_encoders.items() if is_given]:
-            ranked_by = "bm25" if run is None else "a run"
-            raise UsageError(
-                f"{given[0]} does nothing with {ranked_by}", do=f"leave out {given[0]}, or evaluate a bi-encoder"
-            )
+        _check_unencoded(
+            "bm25" if run is None else "a run",
+            preset=preset,
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
+            max_length=max_length,
+            mteb_prompts=mteb_prompts or None,
+            precision=None if precision == "auto" or rerank is not None else precision,
+        )
     if (run is None and model != "bm25") or rerank is not None:
         need_torch()
     with showing():
@@ -112,6 +108,14 @@ def evaluate(
             ranked, settings["reranker"] = _reranked(ranked, test, reranker, precision, wanted)
         label = " + ".join(_label(part) for part in (name, reranker) if part is not None)
         return evaluate_run(ranked, test, model=label, measures=measures, contaminated=seen, settings=settings)
+
+
+def _check_unencoded(ranked_by: str, **of_encoders: object) -> None:
+    """Raise UsageError for an option of encoders that is given (not None) where nothing is encoded."""
+    if given := [name for name, value in of_encoders.items() if value is not None]:
+        raise UsageError(
+            f"{given[0]} does nothing with {ranked_by}", do=f"leave out {given[0]}, or evaluate a bi-encoder"
+        )
 
 
 def _dense(name: str, test: Judged, depth: int, options: Mapping[str, Any]) -> tuple[Run, dict[str, Any]]:

@@ -24,7 +24,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -206,9 +206,8 @@ def _built(item: Item) -> Path:
 
 def _there(item: Item) -> Path:
     """Where a dataset lies that is built already; a URL in `out` gets nothing."""
-    corpus, name = item.source
-    options: BuildOptions = {**item.options, "out": run_folder(os.fspath(item.options.get("out", "runs")))}
-    return build(corpus, name=name, **options).folder
+    folder = run_folder(os.fspath(item.options.get("out", "runs")))
+    return _built(replace(item, options={**item.options, "out": folder}))
 
 
 def _publish(path: Path, target: Target) -> Pushed:

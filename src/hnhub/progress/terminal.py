@@ -76,7 +76,8 @@ def on_terminal(stream: TextIO, *, lasting: bool) -> Iterator[Listener]:
     def show(event: Event) -> None:
         board.hear(event)
         if lasting and event.state != "working":
-            with console:  # one writing, so that the lines below never show what was
+            # One writing, so that the lines below never show what was; and no redrawing before it is out, which would move what it wipes.
+            with live._lock, console:  # noqa: SLF001 - rich has no other name for it
                 console.print(_finished(event, console, _width(board, console)))
                 live.refresh()
 

@@ -41,7 +41,7 @@ def render_card(facts: Mapping[str, Any]) -> str:
         return _template().render(values)
     except (jinja2.UndefinedError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"the card's facts lack something, or have it in another shape (stats.json: {error})",
+            f"the card's facts lack something, or have it in another shape ({error})",
             do="build the dataset again",
         ) from error
 
